@@ -1,0 +1,1 @@
+"""Networks that describe pictures: encoders, aggregators, GenGeo, model folders, and the registry of named models."""

@@ -1,0 +1,190 @@
+"""Image encoders that give a grid of tokens: any timm vision transformer with patch tokens, or a convolutional network cut at a stride.
+
+Axes: B batch, C channels, H and W pixels, N tokens (row by row), D features.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import timm
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from crossfix.errors import ModelError
+from crossfix.models.positions import resample_positions
+
+Positions = Literal["original", "timm"]
+_DINOV2_OFFSET = 0.1
+
+
+class TokenEncoder(nn.Module):
+    """A timm network that turns pictures into tokens.
+
+    Args:
+        timm_name: name of a timm architecture, with or without its weights' tag (`vit_small_patch14_dinov2.lvd142m`, `resnet18`).
+        img_px: side of the square pictures it is meant for; other sizes pass too, as far as the patches fit.
+        stride: where a convolutional network is cut, in pixels a token (8, 16, ...); layers behind are not built. None for transformers.
+        pretrained: fetch timm's weights from the Hugging Face hub (or its cache).
+        positions: how a transformer's position embeddings are resampled to a picture's grid. "original" does it as the network's authors
+            do (DINOv2 without registers: sampling step with an offset of 0.1, no antialiasing), "timm" always as timm does (exact size,
+            antialiased). They differ for DINOv2 without registers only.
+        **timm_kwargs: passed to `timm.create_model`.
+
+    Raises:
+        ModelError: unknown name, a stride the network does not have, a network without patch tokens, or a size the patches do not divide.
+    """
+
+    def __init__(
+        self,
+        timm_name: str,
+        *,
+        img_px: int,
+        stride: int | None = None,
+        pretrained: bool = False,
+        positions: Positions = "original",
+        **timm_kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__()
+        self.name = timm_name
+        self.img_px = img_px
+        self.net: Any  # a timm network; its attributes are not typed
+        if not timm.is_model(timm_name.split(".")[0]):
+            raise ModelError("timm has no such architecture", where=timm_name, mend="list them with timm.list_models()")
+        if stride is None:
+            self.net = _vision_transformer(timm_name, pretrained, timm_kwargs)
+            self.dim = int(self.net.embed_dim)
+            self.stride = int(self.net.patch_embed.patch_size[0])
+            self.has_cls = self.net.cls_token is not None
+            self.depth = len(self.net.blocks)
+            plain_dinov2 = "dinov2" in timm_name and self.net.reg_token is None
+            self._offset = _DINOV2_OFFSET if plain_dinov2 and positions == "original" else None
+        else:
+            self.net, self.dim = _conv_map(timm_name, stride, pretrained, timm_kwargs)
+            self.stride = stride
+            self.has_cls = False
+            self.depth = 0
+        self._frozen_blocks: int | None = None
+        self._check_size(img_px, img_px)
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether tokens come from a transformer's blocks (otherwise from a convolutional map)."""
+        return self.depth > 0
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of tokens of a picture of this size in pixels.
+
+        Raises:
+            ModelError: if the patches do not divide it.
+        """
+        self._check_size(height, width)
+        if self.is_transformer:
+            return height // self.stride, width // self.stride
+        with torch.no_grad():
+            map_BDHW = copy.deepcopy(self.net).to("meta").eval()(torch.empty(1, 3, height, width, device="meta"))[-1]
+        return int(map_BDHW.shape[2]), int(map_BDHW.shape[3])
+
+    def train_last_blocks(self, blocks: int) -> None:
+        """Train only a transformer's last blocks and its final norm; everything before runs without gradients.
+
+        Args:
+            blocks: how many blocks train; 0 trains the final norm only.
+
+        Raises:
+            ModelError: for convolutional encoders, or more blocks than there are.
+        """
+        if not self.is_transformer:
+            raise ModelError("only transformers can be frozen up to their last blocks", where=self.name, mend="train all of it")
+        if not 0 <= blocks <= self.depth:
+            raise ModelError(f"cannot train the last {blocks} of {self.depth} blocks", where=self.name)
+        self._frozen_blocks = self.depth - blocks
+        self.net.requires_grad_(False)
+        for part in (*self.net.blocks[self._frozen_blocks :], self.net.norm):
+            part.requires_grad_(True)
+
+    def forward(self, img_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Encode pictures.
+
+        Args:
+            img_BCHW: normalised RGB; any size that the patches divide, not necessarily square.
+
+        Returns:
+            (tok_BND, cls_BD): patch tokens row by row, without class token and registers; the class token, or None if there is none.
+
+        Raises:
+            ModelError: if the patches do not divide the size.
+        """
+        height, width = img_BCHW.shape[-2:]
+        self._check_size(height, width)
+        if not self.is_transformer:
+            map_BDHW: torch.Tensor = self.net(img_BCHW)[-1]
+            return map_BDHW.flatten(2).transpose(1, 2), None
+        split = self._frozen_blocks
+        frozen = split is not None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            all_BND = self._embed(img_BCHW)
+            for block in self.net.blocks[: split or 0]:
+                all_BND = block(all_BND)
+        for block in self.net.blocks[split or 0 :]:
+            all_BND = block(all_BND)
+        all_BND = self.net.norm(all_BND)
+        return all_BND[:, self.net.num_prefix_tokens :], all_BND[:, 0] if self.has_cls else None
+
+    def _embed(self, img_BCHW: torch.Tensor) -> torch.Tensor:
+        net = self.net
+        patch_BHWD = net.patch_embed(img_BCHW)
+        batch, rows, columns, dim = patch_BHWD.shape
+        tok_BND = patch_BHWD.reshape(batch, rows * columns, dim)
+        prefix = [t.expand(batch, -1, -1) for t in (net.cls_token, net.reg_token) if t is not None]
+        if net.pos_embed is not None:
+            own = 0 if net.no_embed_class else net.num_prefix_tokens
+            pos_1ND = resample_positions(net.pos_embed[:, own:], net.patch_embed.grid_size, (rows, columns), offset=self._offset)
+            tok_BND = tok_BND + pos_1ND.to(tok_BND.dtype)
+            if own:
+                prefix = [torch.cat(prefix, 1) + net.pos_embed[:, :own]]
+        all_BND: torch.Tensor = net.norm_pre(net.patch_drop(net.pos_drop(torch.cat([*prefix, tok_BND], 1))))
+        return all_BND
+
+    def _check_size(self, height: int, width: int) -> None:
+        if self.is_transformer and (height % self.stride or width % self.stride or not height or not width):
+            raise ModelError(
+                f"pictures of {height} x {width} pixels do not divide into patches of {self.stride}",
+                where=self.name,
+                mend=f"resize to {_nearest(height, self.stride)} x {_nearest(width, self.stride)}",
+            )
+
+
+def _nearest(size: int, patch: int) -> int:
+    return max(patch, round(size / patch) * patch)
+
+
+def _vision_transformer(name: str, pretrained: bool, timm_kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    try:
+        net = timm.create_model(name, pretrained=pretrained, num_classes=0, dynamic_img_size=True, **timm_kwargs)
+    except TypeError:
+        net = None
+    # Subclasses with their own embedding (distilled, relative positions, ...) would be run wrongly by TokenEncoder._embed.
+    if not isinstance(net, VisionTransformer) or type(net)._pos_embed is not VisionTransformer._pos_embed:
+        raise ModelError(
+            "not a vision transformer with patch tokens",
+            where=name,
+            mend="give the stride at which a convolutional network is cut (stride=8 or 16), or another transformer",
+        )
+    return net
+
+
+def _conv_map(name: str, stride: int, pretrained: bool, timm_kwargs: dict[str, Any]) -> tuple[Any, int]:
+    try:
+        probe = timm.create_model(name, features_only=True, **timm_kwargs)
+        strides = probe.feature_info.reduction()
+        formats = getattr(probe, "output_fmt", "NCHW")
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise ModelError(f"timm gives no feature maps of it ({error})", where=name, mend="choose another encoder") from error
+    if stride not in strides or str(getattr(formats, "value", formats)) != "NCHW":
+        raise ModelError(f"has no map of stride {stride}", where=name, mend=f"choose one of {', '.join(map(str, strides))}")
+    level = len(strides) - 1 - strides[::-1].index(stride)  # the deepest map of that stride
+    net = timm.create_model(name, features_only=True, out_indices=(level,), pretrained=pretrained, **timm_kwargs)
+    return net, int(net.feature_info.channels()[-1])

@@ -1,0 +1,175 @@
+"""GenGeo: one encoder and one aggregator for every view, and the typed description from which a model is built.
+
+Axes: B batch, C channels, H and W pixels, D entries of a descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import nn
+
+from crossfix.errors import ModelError
+from crossfix.models.encoder import Positions, TokenEncoder
+from crossfix.models.pooling import GeM, Mean
+from crossfix.models.salad import Salad
+
+
+@dataclass(frozen=True)
+class SaladConfig:
+    """Sizes of a SALAD head; the published ones are the defaults."""
+
+    clusters: int = 64
+    cluster_dim: int = 128
+    token_dim: int = 256
+    hidden: int = 512
+    dropout: float = 0.3
+    iterations: int = 3
+    kind: Literal["salad"] = "salad"
+
+
+@dataclass(frozen=True)
+class GemConfig:
+    """A GeM head: length of the descriptor after a linear projection (None: no projection), and the exponent at the start."""
+
+    dim: int | None = None
+    p: float = 3.0
+    kind: Literal["gem"] = "gem"
+
+
+@dataclass(frozen=True)
+class MeanConfig:
+    """A mean-pooling head; it has no sizes."""
+
+    kind: Literal["mean"] = "mean"
+
+
+_T = TypeVar("_T")
+HeadConfig = SaladConfig | GemConfig | MeanConfig
+_HEADS: dict[str, type[SaladConfig | GemConfig | MeanConfig]] = {"salad": SaladConfig, "gem": GemConfig, "mean": MeanConfig}
+
+
+@dataclass(frozen=True)
+class ArchConfig:
+    """Everything that says which network a model is; a model card's "architecture".
+
+    Attributes:
+        encoder: timm name.
+        px: side of the square input in pixels.
+        head: the aggregator and its sizes.
+        stride: pixels a token at which a convolutional encoder is cut; None for transformers.
+        timm_kwargs: further arguments of `timm.create_model`; JSON values only.
+        positions: how position embeddings are resampled, see `TokenEncoder`.
+    """
+
+    encoder: str
+    px: int
+    head: HeadConfig
+    stride: int | None = None
+    timm_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    positions: Positions = "original"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as JSON values."""
+        return {**asdict(self), "timm_kwargs": dict(self.timm_kwargs)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ArchConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ModelError: for unknown or missing entries.
+        """
+        head = values.get("head")
+        kind = head.get("kind") if isinstance(head, Mapping) else None
+        if not isinstance(head, Mapping) or kind not in _HEADS:
+            raise ModelError(f"unknown head {kind!r} in the architecture", mend=f"this version knows {', '.join(_HEADS)}")
+        return _strict(cls, {**values, "head": _strict(_HEADS[kind], head)})
+
+
+def _strict(cls: type[_T], values: Mapping[str, Any]) -> _T:
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - known):
+        raise ModelError(f"unknown entries in the architecture: {', '.join(unknown)}", mend="update crossfix")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ModelError(f"incomplete architecture ({error})") from error
+
+
+class GenGeo(nn.Module):
+    """An encoder and a head, both shared by ground, drone and satellite pictures.
+
+    Args:
+        encoder: gives tokens.
+        head: aggregates them; has `out_dim`.
+        config: what the model was built from.
+    """
+
+    def __init__(self, encoder: TokenEncoder, head: Salad | GeM | Mean, config: ArchConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.config = config
+
+    @property
+    def dim(self) -> int:
+        """Entries of a descriptor."""
+        return self.head.out_dim
+
+    def forward(self, img_BCHW: torch.Tensor) -> torch.Tensor:
+        """Describe normalised RGB pictures of any view.
+
+        Returns:
+            (B, D) float32 of unit norm.
+
+        Raises:
+            ModelError: if the size does not fit the encoder's patches or gives too few tokens for the head.
+        """
+        tok_BND, cls_BD = self.encoder(img_BCHW)
+        desc_BD: torch.Tensor = self.head(tok_BND, cls_BD)
+        return desc_BD
+
+
+def build(config: ArchConfig, *, pretrained: bool = False) -> GenGeo:
+    """Build a model; its weights are drawn from torch's random state.
+
+    Args:
+        config: the architecture.
+        pretrained: start the encoder from timm's published weights (Hugging Face hub or its cache).
+
+    Raises:
+        ModelError: if the architecture cannot be built, or its input gives too few tokens for its head.
+    """
+    try:
+        encoder = TokenEncoder(
+            config.encoder,
+            img_px=config.px,
+            stride=config.stride,
+            pretrained=pretrained,
+            positions=config.positions,
+            **config.timm_kwargs,
+        )
+    except TypeError as error:
+        raise ModelError(f"timm refuses its arguments ({error})", where=config.encoder, mend="correct timm_kwargs") from error
+    return GenGeo(encoder, _head(config.head, encoder), config)
+
+
+def _head(head: HeadConfig, encoder: TokenEncoder) -> Salad | GeM | Mean:
+    if isinstance(head, MeanConfig):
+        return Mean(encoder.dim)
+    if isinstance(head, GemConfig):
+        return GeM(encoder.dim, head.dim, p=head.p)
+    rows, columns = encoder.grid(encoder.img_px, encoder.img_px)
+    if rows * columns <= head.clusters:
+        raise ModelError(
+            f"{encoder.img_px} px give {rows * columns} tokens, SALAD with {head.clusters} clusters needs more",
+            where=encoder.name,
+            mend="raise px, lower stride or lower clusters",
+        )
+    sizes = asdict(head)
+    del sizes["kind"]
+    return Salad(encoder.dim, **sizes)

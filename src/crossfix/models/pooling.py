@@ -1,0 +1,52 @@
+"""Simple aggregators beside SALAD: generalised-mean and mean pooling.
+
+Axes: B batch, N tokens, D features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class GeM(nn.Module):
+    """Generalised-mean pooling (Radenović et al., 2018) with one learnable exponent, and optionally a linear projection.
+
+    Args:
+        dim: features of a token.
+        out_dim: length of the descriptor after a linear projection; None: no projection, the descriptor has `dim` entries.
+        p: exponent at the start; 1 is the mean, large ones approach the maximum.
+        eps: tokens are clamped to at least this, which keeps powers and their gradients finite.
+    """
+
+    def __init__(self, dim: int, out_dim: int | None = None, *, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor(float(p)))
+        self.eps = eps
+        self.project = nn.Identity() if out_dim is None else nn.Linear(dim, out_dim)
+        self.out_dim = dim if out_dim is None else out_dim
+
+    def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
+        """Pool tokens into unit-norm descriptors (B, out_dim); the class token is not used. Powers and norm run in float32."""
+        with torch.autocast(tok_BND.device.type, enabled=False):
+            tok_BND = tok_BND.float().clamp(min=self.eps)
+            p = self.p.float()
+            pooled_BD = tok_BND.pow(p).mean(1).pow(1 / p)
+            return F.normalize(self.project(pooled_BD), dim=-1)
+
+
+class Mean(nn.Module):
+    """Mean of the tokens.
+
+    Args:
+        dim: features of a token, and length of the descriptor.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.out_dim = dim
+
+    def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
+        """Average tokens into unit-norm descriptors (B, dim), in float32; the class token is not used."""
+        return F.normalize(tok_BND.float().mean(1), dim=-1)
