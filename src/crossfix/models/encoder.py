@@ -14,6 +14,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from crossfix.errors import ModelError
+from crossfix.models.hub import hub_weights
 from crossfix.models.positions import resample_positions
 
 Positions = Literal["original", "timm"]
@@ -163,7 +164,7 @@ def _nearest(size: int, patch: int) -> int:
 
 def _vision_transformer(name: str, pretrained: bool, timm_kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
     try:
-        net = timm.create_model(name, pretrained=pretrained, num_classes=0, dynamic_img_size=True, **timm_kwargs)
+        net = timm.create_model(name, num_classes=0, dynamic_img_size=True, **_source(name, pretrained), **timm_kwargs)
     except TypeError:
         net = None
     # Subclasses with their own embedding (distilled, relative positions, ...) would be run wrongly by TokenEncoder._embed.
@@ -178,7 +179,7 @@ def _vision_transformer(name: str, pretrained: bool, timm_kwargs: dict[str, Any]
 
 def _conv_map(name: str, stride: int, pretrained: bool, timm_kwargs: dict[str, Any]) -> tuple[Any, int]:
     try:
-        probe = timm.create_model(name, features_only=True, **timm_kwargs)
+        probe: Any = timm.create_model(name, features_only=True, **timm_kwargs)
         strides = probe.feature_info.reduction()
         formats = getattr(probe, "output_fmt", "NCHW")
     except (RuntimeError, AttributeError, TypeError) as error:
@@ -186,5 +187,11 @@ def _conv_map(name: str, stride: int, pretrained: bool, timm_kwargs: dict[str, A
     if stride not in strides or str(getattr(formats, "value", formats)) != "NCHW":
         raise ModelError(f"has no map of stride {stride}", where=name, mend=f"choose one of {', '.join(map(str, strides))}")
     level = len(strides) - 1 - strides[::-1].index(stride)  # the deepest map of that stride
-    net = timm.create_model(name, features_only=True, out_indices=(level,), pretrained=pretrained, **timm_kwargs)
+    net: Any = timm.create_model(name, features_only=True, out_indices=(level,), **_source(name, pretrained), **timm_kwargs)
     return net, int(net.feature_info.channels()[-1])
+
+
+def _source(name: str, pretrained: bool) -> dict[str, Any]:
+    if not pretrained:
+        return {"pretrained": False}
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(hub_weights(name))}}

@@ -30,6 +30,11 @@ class SaladConfig:
     iterations: int = 3
     kind: Literal["salad"] = "salad"
 
+    @property
+    def out_dim(self) -> int:
+        """Entries of the descriptor."""
+        return self.token_dim + self.clusters * self.cluster_dim
+
 
 @dataclass(frozen=True)
 class GemConfig:
@@ -49,6 +54,10 @@ class MeanConfig:
 
 _T = TypeVar("_T")
 HeadConfig = SaladConfig | GemConfig | MeanConfig
+# Arguments that we set ourselves, and those by which a foreign card could make timm read other files.
+_OURS = frozenset(
+    ["pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict", "checkpoint_path", "cache_dir", "num_classes", "in_chans", "dynamic_img_size", "features_only", "feature_cls", "out_indices", "scriptable", "exportable", "no_jit"]
+)
 _HEADS: dict[str, type[SaladConfig | GemConfig | MeanConfig]] = {"salad": SaladConfig, "gem": GemConfig, "mean": MeanConfig}
 
 
@@ -71,6 +80,10 @@ class ArchConfig:
     stride: int | None = None
     timm_kwargs: Mapping[str, Any] = field(default_factory=dict)
     positions: Positions = "original"
+
+    def __post_init__(self) -> None:
+        if refused := sorted(set(self.timm_kwargs) & _OURS):
+            raise ModelError(f"timm_kwargs may not set {', '.join(refused)}", where=self.encoder, mend="remove them")
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values."""
@@ -153,9 +166,10 @@ def build(config: ArchConfig, *, pretrained: bool = False) -> GenGeo:
             positions=config.positions,
             **config.timm_kwargs,
         )
-    except TypeError as error:
-        raise ModelError(f"timm refuses its arguments ({error})", where=config.encoder, mend="correct timm_kwargs") from error
-    return GenGeo(encoder, _head(config.head, encoder), config)
+        head = _head(config.head, encoder)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise ModelError(f"cannot be built ({error})", where=config.encoder, mend="correct its sizes and timm_kwargs") from error
+    return GenGeo(encoder, head, config)
 
 
 def _head(head: HeadConfig, encoder: TokenEncoder) -> Salad | GeM | Mean:

@@ -1,0 +1,100 @@
+"""`crossfix model`: the models that have names, what a model is, and exporting a trained one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from crossfix.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, help="List models, show what one is, export a trained one.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+# The rooms below import torch, which takes seconds: each command imports what it needs, so that --help answers at once.
+
+
+@app.command("list", epilog="Example: crossfix model list --json")
+def list_(as_json: AsJson = False) -> None:
+    """List the models that have names."""
+    from crossfix.models.registry import list_models
+
+    models = list_models()
+    if as_json:
+        typer.echo(json.dumps([asdict(model) for model in models], indent=2))
+        return
+    table = Table("name", "description", "dim", "input", "MB", "weights", "licence")
+    for model in models:
+        px = "-" if model.px is None else f"{model.px} px"
+        table.add_row(model.name, model.description, _text(model.dim), px, _text(model.size_mb), model.weights, model.licence)
+    Console().print(table)
+
+
+@app.command("info", epilog="Example: crossfix model info gengeo-tiny")
+def info(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or a model folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's card: architecture, training, figures, licence."""
+    from crossfix.models.registry import info as card_of
+
+    card = card_of(name).to_dict()
+    if as_json:
+        typer.echo(json.dumps(card, indent=2))
+        return
+    table = Table(show_header=False)
+    for key, value in _flat(card):
+        table.add_row(key, value)
+    Console().print(table)
+
+
+@app.command("export", epilog="Example: crossfix model export runs/tiny -o models/tiny")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run (or any model folder).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
+    dtype: Annotated[str, typer.Option(help="How matrices are stored: float16 or float32.")] = "float16",
+    name: Annotated[str | None, typer.Option(help="Name on the card; default: the run's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the best weights of a training run as a model folder to be used with --model."""
+    from crossfix.models.folder import WEIGHTS, load_model, save_model
+
+    if out.resolve() == run.resolve():
+        raise InputError("the model folder would replace the run's own weights", where=out, mend="choose another folder with -o")
+    model, card = load_model(run)
+    card = save_model(out, model, replace(card, dtype=_dtype(dtype), name=name or card.name))
+    size_mb = round((out / WEIGHTS).stat().st_size / 1e6, 2)
+    if as_json:
+        typer.echo(
+            json.dumps({"folder": str(out), "name": card.name, "dtype": card.dtype, "size_mb": size_mb, "sha256": card.sha256}, indent=2)
+        )
+        return
+    typer.echo(f"{out}: {card.name}, {size_mb} MB in {card.dtype}; use it with --model {out}")
+
+
+def _dtype(text: str) -> Literal["float32", "float16"]:
+    if text == "float16":
+        return "float16"
+    if text == "float32":
+        return "float32"
+    raise InputError(f"weights cannot be stored as {text}", where="--dtype", mend="use float16 or float32")
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            rows += _flat(value, f"{prefix}{key}.")
+        elif value not in ({}, "", None):
+            rows.append((prefix + key, str(value)))
+    return rows
