@@ -1,0 +1,6 @@
+"""Property tests here must not fail because the machine is busy."""
+
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
