@@ -1,0 +1,1 @@
+"""Map indices: built in streams, kept in folders that refuse damage, searched exactly."""

@@ -43,6 +43,7 @@ MAX_BLOCK_BYTES = 256 * 2**20
 MAX_PATCH_PIXELS = 32 * 2**20
 TILE = 4096
 COARSE_PX = 2048
+JPEG_NOISE = 8
 STRETCH_PERCENTILES = (2.0, 98.0)
 FINGERPRINT_PIECES = 16
 FINGERPRINT_PIECE_BYTES = 65536
@@ -78,7 +79,7 @@ class Coarse:
     """What a whole raster looks like from afar: where it has data, and the range of its values.
 
     Args:
-        valid: (h, w) bool; a black collar without a mask counts as no data.
+        valid: (h, w) bool; a plain collar without a mask counts as no data.
         low: (bands,) values shown black.
         high: (bands,) values shown at full brightness.
     """
@@ -317,9 +318,17 @@ def _palette(dataset: Any, bands: list[int]) -> NDArray[np.uint8] | None:  # noq
 
 
 def _collar(data: NDArray[Any]) -> NDArray[np.bool_]:
-    """Black that reaches in from the border of a raster without a mask: what warping and mosaicking leave around the picture."""
-    black = (data <= (8 if data.dtype == np.uint8 else 0)).all(axis=0)
-    framed = np.pad(black, 1, constant_values=True).astype(np.uint8)
+    """What warping and mosaicking leave around the picture of a raster without a mask.
+
+    That is what reaches in from the border and is black or, in 8 bit, white (give or take what JPEG does to it), or has the very value
+    of a corner.
+    """
+    plain = (data <= (JPEG_NOISE if data.dtype == np.uint8 else 0)).all(axis=0)
+    if data.dtype == np.uint8:
+        plain |= (data >= 255 - JPEG_NOISE).all(axis=0)
+    for corner in (data[:, :1, :1], data[:, :1, -1:], data[:, -1:, :1], data[:, -1:, -1:]):
+        plain |= (data == corner).all(axis=0)
+    framed = np.pad(plain, 1, constant_values=True).astype(np.uint8)
     _, labels = cv2.connectedComponents(framed, connectivity=4)
     return np.asarray(labels[1:-1, 1:-1] == labels[0, 0])
 

@@ -1,0 +1,94 @@
+"""Writing that is whole or not there, and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from crossfix.errors import DiskError
+
+PIECE_BYTES = 2**20
+
+
+@contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turns what the operating system refuses while writing into our error.
+
+    Args:
+        path: the file or folder that is written.
+
+    Raises:
+        DiskError: the disk is full, the folder is not writable, or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"cannot be written ({error.strerror or error})", where=path, mend="free some space or choose another place, then run it again"
+        ) from error
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears under its name only when it is written to the end and on the disk.
+
+    Args:
+        path: the name it gets; a file that is there is replaced.
+
+    Raises:
+        DiskError: it could not be written; nothing of it is left.
+    """
+    part = path.with_name(f".{path.name}.part")
+    with disk(path):
+        try:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+        if os.name == "posix":  # elsewhere folders cannot be opened, and need not be
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def append(path: Path, line: bytes) -> None:
+    """Adds a line to a file and waits until it is on the disk.
+
+    Args:
+        path: the file.
+        line: with its end.
+
+    Raises:
+        DiskError: it could not be written; a part of the line may be.
+    """
+    with disk(path), path.open("ab") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
