@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from crossfix.errors import PhotoError
 from crossfix.geo import decode
@@ -60,6 +60,37 @@ def test_a_truncated_jpeg_says_so(tmp_path):
     with pytest.raises(PhotoError, match="truncated"):
         read_photo(path)
     assert read_metadata(path).width == 160
+
+
+@pytest.mark.parametrize("name", ["JPEG", "progressive"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_copy_that_broke_off_and_is_zeros_from_there_is_refused(tmp_path, name, share):
+    whole = FILES[name]
+    kept = whole[: int(share * len(whole))]
+    (tmp_path / "zeros.jpg").write_bytes(kept + bytes(len(whole) - len(kept)))
+    with pytest.raises(PhotoError, match="truncated"):
+        read_photo(tmp_path / "zeros.jpg")
+    (tmp_path / "padded.jpg").write_bytes(whole + bytes(1000))
+    assert read_photo(tmp_path / "padded.jpg").width == 160
+
+
+def test_a_thumbnails_end_is_not_the_pictures(tmp_path):
+    path, exif = tmp_path / "thumbnail.jpg", Image.Exif()
+    exif[270] = FILES["JPEG"].decode("latin-1")
+    content = encoded("JPEG", exif=exif)
+    path.write_bytes(content[:-2000] + bytes(2000))
+    with pytest.raises(PhotoError, match="truncated"):
+        read_photo(path)
+    path.write_bytes(content)
+    assert read_photo(path).width == 160
+
+
+def test_a_preview_is_not_taken_for_the_picture(tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254] = 1
+    Image.fromarray(SCENE).save(tmp_path / "raw.tif", tiffinfo=tags)
+    with pytest.raises(PhotoError, match="preview"):
+        read_photo(tmp_path / "raw.tif")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from crossfix.errors import PhotoError
 
@@ -20,6 +20,8 @@ MPO, several JPEGs in one file, opens as JPEG."""
 
 MAX_PIXELS = 178_956_970
 """The largest picture we decode (half a gigabyte as RGB): Pillow's own hard limit, twice its warning."""
+
+_SUBFILE_TYPE = 254
 
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -46,7 +48,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         The picture, at its first frame.
 
     Raises:
-        PhotoError: missing, a folder, not readable, empty, of no format we open, damaged in its head, or too large.
+        PhotoError: missing, a folder, not readable, empty, of no format we open, damaged in its head, a mere preview, or too large.
     """
     path = Path(path)
     if path.is_dir():
@@ -73,6 +75,8 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise PhotoError(f"photo has more than {MAX_PIXELS} pixels", where=path, mend="reduce it first")
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_SUBFILE_TYPE) == 1:
+            raise PhotoError("the file's first picture is only a preview, as in raw files", where=path, mend="convert it to JPEG")
         yield image
 
 
@@ -90,6 +94,8 @@ def upright_rgb(image: Image.Image, orientation: int | None, path: str | Path) -
     Raises:
         PhotoError: the file ends early or is damaged.
     """
+    if image.format in ("JPEG", "MPO") and not _has_end(Path(path).read_bytes()):
+        raise PhotoError("photo is truncated (the picture has no end)", where=path, mend="copy it from the camera again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -105,6 +111,23 @@ def upright_rgb(image: Image.Image, orientation: int | None, path: str | Path) -
         reason = _reason(error)
         what = "photo is truncated" if "truncated" in reason or "broken data" in reason else "photo is damaged"
         raise PhotoError(f"{what} ({reason})", where=path, mend="copy it from the camera again") from error
+
+
+def _has_end(jpeg: bytes) -> bool:
+    """Whether an end marker follows the beginning of the picture's data; markers of thumbnails inside segments do not count.
+
+    A copy that broke off may have its full size, the rest being zeros, and those decode to a picture that is grey or worse.
+    """
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker == 0xFF:  # padding before a marker
+            at += 1
+            continue
+        if marker == 0xDA:  # start of scan
+            break
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return jpeg.rfind(b"\xff\xd9") > at
 
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
