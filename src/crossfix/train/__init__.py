@@ -1,0 +1,1 @@
+"""Training: typed recipes, batches of world pairs with augmentation, and a loop that resumes exactly."""

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from crossfix.worlds.pairs import BankPlan, PairBank
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def make_bank(places: int = 40, epochs: int = 2, views: int = 2, px: int = 48, seed: int = 0) -> PairBank:
+    """Coloured patchwork places as a bank in memory: rendering worlds would take longer than all these tests."""
+    generator = np.random.default_rng(seed)
+    blocks = generator.integers(0, 256, (places, 1, 9, 9, 3), dtype=np.uint8)
+    satellite = blocks.repeat(px // 6, axis=2).repeat(px // 6, axis=3).repeat(epochs, axis=1)
+    edge = (satellite.shape[2] - px) // 2
+    drone = satellite[:, :1, edge : edge + px, edge : edge + px].repeat(views, axis=1)
+    truth = {"region": np.arange(places) // 12 % 2}
+    return PairBank(satellite, drone, truth, BankPlan(("suburb", "farmland"), places, seed, px, epochs, views))
+
+
+@pytest.fixture(scope="session")
+def bank() -> PairBank:
+    return make_bank()

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossfix.errors import RunError
+from crossfix.models.folder import load_model
+from crossfix.models.gengeo import ArchConfig, SaladConfig
+from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig
+from crossfix.train.config import OptimConfig, TrainConfig
+from crossfix.train.loop import train
+from crossfix.worlds.pairs import BankPlan, PairBank
+
+HERE = Path(__file__).parent
+TINY = TrainConfig(
+    recipe="tiny-test",
+    arch=ArchConfig("test_resnet", 48, SaladConfig(clusters=4, cluster_dim=8, token_dim=8, hidden=16, dropout=0.3), stride=8),
+    bank=BankPlan(("suburb", "farmland"), 40, 0, 48, 2, 2),
+    steps=12,
+    batch=6,
+    accumulate=2,
+    held_out=8,
+    optim=OptimConfig(learning_rate=2e-3, warmup_steps=3),
+    augment=AugmentConfig(curriculum_steps=6),
+    ema=0.9,
+    validate_every=5,
+    checkpoint_every=2,
+    log_every=1,
+)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def records(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, bank) -> Path:
+    run = tmp_path_factory.mktemp("run") / "finished"
+    seen: list[tuple[int, int]] = []
+    result = train(TINY, run, lambda done, total: seen.append((done, total)), bank=bank)
+    assert seen == [(step, 12) for step in range(1, 13)]
+    assert result.results == json.loads((run / "results.json").read_text())
+    return run
+
+
+def test_a_run_leaves_a_model_and_its_papers(finished: Path):
+    model, card = load_model(finished)
+    assert card.name == "tiny-test"
+    assert card.seed == 0
+    assert card.recipe["steps"] == 12
+    results = json.loads((finished / "results.json").read_text())
+    assert results["sha256"] == digest(finished / "model.safetensors") == card.sha256
+    assert results["validation"]["places"] == 8
+    assert results["validation"]["queries"] == 16
+    assert model(torch.zeros(1, 3, 48, 48)).shape == (1, model.dim)
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["threads"] >= 1
+    assert environment["packages"]["torch"] == torch.__version__.split("+")[0]
+    config = json.loads((finished / "config.json").read_text())
+    assert config["optim"]["learning_rate"] == 2e-3
+    assert config["arch"]["head"]["kind"] == "salad"
+
+
+def test_the_log_has_every_step_and_validation(finished: Path):
+    steps = [record for record in records(finished) if "loss" in record]
+    assert [record["step"] for record in steps] == list(range(1, 13))
+    assert all(0 < record["data_share"] < 1 and record["images_per_s"] > 0 for record in steps)
+    assert [record["step"] for record in records(finished) if "validation" in record] == [5, 10, 12]
+
+
+def test_a_finished_run_is_not_run_again(finished: Path, bank):
+    before = digest(finished / "log.jsonl")
+    train(TINY, finished, bank=bank)
+    assert digest(finished / "log.jsonl") == before
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"seed": 1}, "seed"), ({"optim": OptimConfig(learning_rate=1e-3, warmup_steps=3)}, "optim.learning_rate"), ({"steps": 13}, "steps")],
+)
+def test_a_changed_config_is_refused(finished: Path, bank, change: dict, field: str):
+    with pytest.raises(RunError, match=rf"another {field}: "):
+        train(dataclasses.replace(TINY, **change), finished, bank=bank)
+
+
+def test_another_bank_is_refused(finished: Path, bank):
+    other = PairBank(bank.satellite, bank.drone, bank.truth, dataclasses.replace(bank.plan, seed=9))
+    with pytest.raises(RunError, match=r"another bank\.seed: 0 there, 9 now"):
+        train(TINY, finished, bank=other)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, bank):
+    run = tmp_path / "run"
+    train(dataclasses.replace(TINY, steps=2), run, bank=bank)
+    (run / "results.json").unlink()
+    next(run.glob("checkpoint-*.safetensors")).write_bytes(b"half")
+    with pytest.raises(RunError, match="damaged"):
+        train(dataclasses.replace(TINY, steps=2), run, bank=bank)
+
+
+def test_a_loss_that_is_not_finite_names_the_step(tmp_path: Path, bank):
+    wild = dataclasses.replace(TINY, optim=OptimConfig(learning_rate=1e38, warmup_steps=1, clip_norm=1e30), steps=6)
+    with pytest.raises(RunError, match=r"step \d+ failed"):
+        train(wild, tmp_path / "run", bank=bank)
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_training_learns(tmp_path: Path, bank):
+    easy = AugmentConfig(satellite=WarpConfig(shift=0.05), drone=WarpConfig(), colour=ColourConfig(*(0.0,) * 11), mirror=False)
+    config = dataclasses.replace(TINY, steps=60, accumulate=1, batch=16, ema=0.0, validate_every=60, checkpoint_every=60, augment=easy)
+    train(dataclasses.replace(config, optim=OptimConfig(learning_rate=5e-3, warmup_steps=5)), tmp_path / "run", bank=bank)
+    losses = [record["loss"] for record in records(tmp_path / "run") if "loss" in record]
+    assert sum(losses[-5:]) / 5 < sum(losses[:5]) / 5 - 0.3
+
+
+SCRIPT = """
+import importlib.util, os, sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, Path({here!r}) / f"{{name}}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+from crossfix.train.loop import train
+from crossfix.worlds.pairs import BankPlan, PairBank
+train(load("test_loop").TINY, Path(sys.argv[1]), bank=load("conftest").make_bank())
+"""
+
+
+def test_killed_at_any_moment_the_same_weights_bit_for_bit(finished: Path, tmp_path: Path):
+    run = tmp_path / "killed"
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT.format(here=str(HERE))), str(run)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for lines in (5, 11):  # after a checkpoint and before the next; past a validation
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) >= lines:
+                break
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (run / "results.json").exists(), "killed too late to test anything"
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert digest(run / "model.safetensors") == digest(finished / "model.safetensors")
+    strip = [
+        {key: value for key, value in record.items() if key not in ("seconds", "images_per_s", "data_share")} for record in records(run)
+    ]
+    want = [
+        {key: value for key, value in record.items() if key not in ("seconds", "images_per_s", "data_share")}
+        for record in records(finished)
+    ]
+    assert strip == want
+    assert len(list(run.glob("checkpoint-*"))) == 1
