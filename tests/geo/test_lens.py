@@ -48,6 +48,13 @@ def test_calibrated_focal_length_comes_first_and_scales_with_the_picture():
         assert reading.source == "xmp:drone-dji:CalibratedFocalLength"
 
 
+def test_a_cropped_picture_has_no_known_field_of_view():
+    recorded = {WIDTH: 4000, HEIGHT: 2250, FOCAL: 3.61, FOCAL35: 20}
+    assert fov(2000, 2000, model="FC300S", exif=recorded) is None
+    assert fov(1000, 562, model="FC300S", exif=recorded).value == pytest.approx(82.37, abs=0.01)
+    assert fov(2250, 4000, turned=True, model="FC300S", exif=recorded).value == pytest.approx(82.37, abs=0.01)
+
+
 def test_digital_zoom_narrows_the_view():
     assert fov(model="FC300S", exif={FOCAL: 3.61, ZOOM: 2.0}).value == pytest.approx(2 * math.degrees(math.atan(6.317 / 4 / 3.61)))
     assert fov(model="FC300S", exif={FOCAL: 3.61, ZOOM: math.nan}).value == pytest.approx(82.37, abs=0.01)

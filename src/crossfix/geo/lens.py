@@ -1,8 +1,9 @@
 """Field of view from what a photo says of its lens.
 
 The readings, best first: a focal length in pixels from the maker's calibration, a focal length on a sensor we know, the focal length in
-35 mm terms, and the focal-plane resolution. For the 35 mm reading the picture's long side is taken as 36 mm: the standard asks for the
-diagonal, but the cameras we could check against a calibration or the sensor's size lie closer to the width.
+35 mm terms, and the focal-plane resolution. A picture of another shape than EXIF recorded was cropped, and its field of view is unknown.
+For the 35 mm reading the picture's long side is taken as 36 mm: the standard asks for the diagonal, but the cameras we could check
+against a calibration or the sensor's size lie closer to the width.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from collections.abc import Mapping
 
 from crossfix.geo.photo import Sourced
-from crossfix.geo.tags import number, text
+from crossfix.geo.tags import number
 
 SENSORS_MM: dict[str, tuple[float, float]] = {
     "FC300C": (6.317, 4.738),  # Phantom 3
@@ -61,6 +62,9 @@ def horizontal_fov(
 def _focal_in_long_sides(width: int, height: int, model: str, exif: Mapping[int, object], xmp: Mapping[str, str]) -> Sourced | None:
     """The focal length as a multiple of the picture's long side, whatever size the picture was reduced to."""
     recorded = [number(exif.get(tag)) or 0.0 for tag in (40962, 40963)]  # ExifImageWidth, ExifImageHeight
+    shape = max(width, height) / min(width, height)
+    if min(recorded) > 0 and abs(max(recorded) / min(recorded) / shape - 1) > 0.03:
+        return None  # cropped since it was taken: by how much nobody says
     recorded_long = max(recorded) if min(recorded) > 0 else float(max(width, height))
     calibrated = number(xmp.get("drone-dji:CalibratedFocalLength"))
     if calibrated is not None and 0.2 < calibrated / recorded_long < 50:
@@ -80,8 +84,3 @@ def _focal_in_long_sides(width: int, height: int, model: str, exif: Mapping[int,
     if focal > 0 and per_unit > 0 and unit_mm is not None:
         return Sourced(focal * per_unit / unit_mm / recorded_long, "exif:FocalPlaneXResolution")
     return None
-
-
-def camera_model(value: object) -> str:
-    """The EXIF model as the sensor table spells it."""
-    return text(value)

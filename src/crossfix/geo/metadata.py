@@ -22,7 +22,7 @@ from PIL import Image
 from crossfix.errors import InputError
 from crossfix.geo.decode import TURNED, open_image, upright_rgb
 from crossfix.geo.geodesy import check_lonlat
-from crossfix.geo.lens import camera_model, horizontal_fov
+from crossfix.geo.lens import horizontal_fov
 from crossfix.geo.photo import Photo, Prior, Sourced
 from crossfix.geo.tags import adobe_coordinate, altitude_reference, degrees_minutes_seconds, number, text
 from crossfix.geo.xmp import parse_xmp
@@ -149,7 +149,7 @@ def _metadata(image: Image.Image) -> Metadata:
     turn = number(base.get(274))
     orientation = int(turn) if turn is not None and turn in range(1, 9) else None
     lon, lat = _position(gps, xmp)
-    model = camera_model(base.get(272))
+    model = text(base.get(272))
     return Metadata(
         format=image.format or "",
         width=image.width,
