@@ -56,7 +56,23 @@ _T = TypeVar("_T")
 HeadConfig = SaladConfig | GemConfig | MeanConfig
 # Arguments that we set ourselves, and those by which a foreign card could make timm read other files.
 _OURS = frozenset(
-    ["pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict", "checkpoint_path", "cache_dir", "num_classes", "in_chans", "dynamic_img_size", "features_only", "feature_cls", "out_indices", "scriptable", "exportable", "no_jit"]
+    {
+        "pretrained",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "pretrained_strict",
+        "checkpoint_path",
+        "cache_dir",
+        "num_classes",
+        "in_chans",
+        "dynamic_img_size",
+        "features_only",
+        "feature_cls",
+        "out_indices",
+        "scriptable",
+        "exportable",
+        "no_jit",
+    }
 )
 _HEADS: dict[str, type[SaladConfig | GemConfig | MeanConfig]] = {"salad": SaladConfig, "gem": GemConfig, "mean": MeanConfig}
 
@@ -96,6 +112,8 @@ class ArchConfig:
         Raises:
             ModelError: for unknown or missing entries.
         """
+        if not isinstance(values, Mapping):
+            raise ModelError("the architecture is not an object of named entries", mend="export the model again")
         head = values.get("head")
         kind = head.get("kind") if isinstance(head, Mapping) else None
         if not isinstance(head, Mapping) or kind not in _HEADS:

@@ -13,6 +13,8 @@ from torch import nn
 class GeM(nn.Module):
     """Generalised-mean pooling (Radenović et al., 2018) with one learnable exponent, and optionally a linear projection.
 
+    Negative features count as zero: of encoders whose maps are signed (ConvNeXt, MobileNet's linear bottlenecks) it sees one half.
+
     Args:
         dim: features of a token.
         out_dim: length of the descriptor after a linear projection; None: no projection, the descriptor has `dim` entries.
@@ -30,9 +32,8 @@ class GeM(nn.Module):
     def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
         """Pool tokens into unit-norm descriptors (B, out_dim); the class token is not used. Powers and norm run in float32."""
         with torch.autocast(tok_BND.device.type, enabled=False):
-            tok_BND = tok_BND.float().clamp(min=self.eps)
-            p = self.p.float()
-            pooled_BD = tok_BND.pow(p).mean(1).pow(1 / p)
+            wide = torch.promote_types(tok_BND.dtype, torch.float32)
+            pooled_BD = tok_BND.to(wide).clamp(min=self.eps).pow(self.p).mean(1).pow(1 / self.p)
             return F.normalize(self.project(pooled_BD), dim=-1)
 
 
@@ -49,4 +50,4 @@ class Mean(nn.Module):
 
     def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
         """Average tokens into unit-norm descriptors (B, dim), in float32; the class token is not used."""
-        return F.normalize(tok_BND.float().mean(1), dim=-1)
+        return F.normalize(tok_BND.mean(1, dtype=torch.promote_types(tok_BND.dtype, torch.float32)), dim=-1)

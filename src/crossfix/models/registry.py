@@ -89,7 +89,7 @@ def open_model(name_or_folder: str | Path) -> tuple[GenGeo, ModelCard]:
         if not (_BUNDLED / name / CARD).is_file():
             raise ModelError("this installation lacks the bundled model", where=name, mend="install the crossfix package again")
         model, card = load_model(_BUNDLED / name)
-    elif Path(name_or_folder).is_dir():
+    elif name and Path(name_or_folder).is_dir():
         model, card = load_model(name_or_folder)
     else:
         raise _unknown(name)
@@ -133,7 +133,7 @@ def info(name_or_folder: str | Path) -> ModelCard:
         return load_card(_BUNDLED / name)
     if name == _TINY:
         raise ModelError("this installation lacks the bundled model", where=name, mend="install the crossfix package again")
-    if Path(name_or_folder).is_dir():
+    if name and Path(name_or_folder).is_dir():
         return load_card(name_or_folder)
     raise _unknown(name)
 

@@ -41,7 +41,7 @@ def transport_plan(score_BMN: torch.Tensor, dustbin: torch.Tensor, iterations: i
             mend="use larger pictures, an encoder with a smaller stride, or fewer clusters",
         )
     with torch.autocast(score_BMN.device.type, enabled=False):
-        score_BMN = score_BMN if score_BMN.dtype == torch.float64 else score_BMN.float()
+        score_BMN = score_BMN.to(torch.promote_types(score_BMN.dtype, torch.float32))
         bin_B1N = dustbin.to(score_BMN.dtype).expand(batch, 1, tokens)
         score_BMN = torch.cat([score_BMN, bin_B1N], 1)
         # Masses sum to N on both sides; working with masses instead of shares saves the published code's final rescaling by N + M.

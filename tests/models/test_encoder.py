@@ -1,0 +1,153 @@
+import pytest
+import timm
+import torch
+
+from crossfix.errors import ModelError
+from crossfix.models.encoder import TokenEncoder
+from crossfix.models.positions import resample_positions
+
+DINO = "vit_small_patch14_dinov2.lvd142m"
+DINO_REG = "vit_small_patch14_reg4_dinov2.lvd142m"
+SMALL = {"depth": 3, "embed_dim": 48, "num_heads": 3}
+
+
+def with_noise(encoder):
+    """Position embeddings, class token and registers that are not near zero, so that a wrong one is seen."""
+    torch.manual_seed(0)
+    for name in ("pos_embed", "cls_token", "reg_token"):
+        if getattr(encoder.net, name, None) is not None:
+            torch.nn.init.normal_(getattr(encoder.net, name))
+    return encoder.eval()
+
+
+@pytest.mark.parametrize("name", [DINO, DINO_REG, "deit3_small_patch16_224", "vit_base_patch16_clip_224", "vit_base_patch16_siglip_224"])
+@pytest.mark.parametrize("grid", [(16, 16), (9, 20)])
+def test_transformers_equal_timm(name, grid):
+    kwargs = {**SMALL, "global_pool": "avg"} if "siglip" in name else SMALL
+    patch = 14 if "dinov2" in name else 16
+    encoder = with_noise(TokenEncoder(name, img_px=16 * patch, positions="timm", **kwargs))
+    img = torch.randn(2, 3, grid[0] * patch, grid[1] * patch)
+    with torch.no_grad():
+        tok, cls = encoder(img)
+        whole = encoder.net.forward_features(img)
+    assert tok.shape == (2, grid[0] * grid[1], 48) == (2, whole.shape[1] - encoder.net.num_prefix_tokens, encoder.dim)
+    torch.testing.assert_close(tok, whole[:, encoder.net.num_prefix_tokens :])
+    assert (cls is not None) == encoder.has_cls == ("siglip" not in name)
+    if cls is not None:
+        torch.testing.assert_close(cls, whole[:, 0])
+    assert encoder.grid(*img.shape[-2:]) == grid
+
+
+def test_convention_original_positions_are_the_default_for_dinov2_without_registers():
+    encoder = with_noise(TokenEncoder(DINO, img_px=224, **SMALL))
+    img = torch.randn(1, 3, 140, 280)
+    with torch.no_grad():
+        tok, _ = encoder(img)
+        timms, _ = with_noise(TokenEncoder(DINO, img_px=224, positions="timm", **SMALL)).requires_grad_(False)(img)
+        fixed = timm.create_model(DINO, num_classes=0, img_size=(140, 280), **SMALL).eval()
+        state = encoder.net.state_dict()
+        pos = state["pos_embed"]
+        state["pos_embed"] = torch.cat([pos[:, :1], resample_positions(pos[:, 1:], (37, 37), (10, 20), offset=0.1)], 1)
+        fixed.load_state_dict(state)
+        whole = fixed.forward_features(img)
+    torch.testing.assert_close(tok, whole[:, 1:])
+    assert (tok - timms).abs().max() > 1e-2
+
+
+def test_registers_are_skipped():
+    encoder = with_noise(TokenEncoder(DINO_REG, img_px=224, **SMALL))
+    assert encoder.net.num_prefix_tokens == 5
+    tok, cls = encoder(torch.randn(1, 3, 224, 224))
+    assert tok.shape[1] == 256
+    assert cls.shape == (1, 48)
+
+
+@pytest.mark.parametrize("size", [(224, 230), (100, 224), (0, 224), (13, 13)])
+def test_sizes_that_patches_do_not_divide(size):
+    encoder = TokenEncoder(DINO, img_px=224, **SMALL)
+    for call in (lambda: encoder.grid(*size), lambda: encoder(torch.zeros(1, 3, *size))):
+        with pytest.raises(ModelError, match="do not divide into patches of 14; resize to"):
+            call()
+    with pytest.raises(ModelError, match="resize to 322 x 322"):
+        TokenEncoder(DINO, img_px=320, **SMALL)
+
+
+def test_only_the_last_blocks_and_the_final_norm_train():
+    encoder = with_noise(TokenEncoder(DINO, img_px=224, **SMALL))
+    encoder.train_last_blocks(2)
+    img = torch.randn(1, 3, 56, 56)
+    tok, cls = encoder(img)
+    (tok.sum() + cls.square().sum()).backward()
+    trained = {name.split(".")[0] + "." + name.split(".")[1] for name, p in encoder.net.named_parameters() if p.grad is not None}
+    assert trained == {"blocks.1", "blocks.2", "norm.weight", "norm.bias"}
+    assert all(p.requires_grad == (p.grad is not None) for p in encoder.net.parameters())
+    free = TokenEncoder(DINO, img_px=224, **SMALL).eval()
+    free.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(free(img)[0], tok)
+    encoder.train_last_blocks(0)
+    assert [n for n, p in encoder.net.named_parameters() if p.requires_grad] == ["norm.weight", "norm.bias"]
+    encoder(img)[0].sum().backward()
+    for wrong in (-1, 4):
+        with pytest.raises(ModelError, match="of 3 blocks"):
+            encoder.train_last_blocks(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "dim"),
+    [
+        ("resnet18", 8, 128),
+        ("resnet10t", 16, 256),
+        ("resnet14t", 8, 512),
+        ("convnext_atto", 16, 160),
+        ("mobilenetv4_conv_small", 16, 96),
+        ("repvgg_a0", 8, 96),
+        ("mobilenetv2_100", 32, 320),
+    ],
+)
+def test_convolutional_networks_are_cut(name, stride, dim):
+    encoder = TokenEncoder(name, img_px=64, stride=stride).eval()
+    with torch.no_grad():
+        tok, cls = encoder(torch.randn(2, 3, 64, 96))
+    rows, columns = encoder.grid(64, 96)
+    assert (rows, columns) == (64 // stride, 96 // stride)
+    assert cls is None
+    assert not encoder.has_cls
+    assert tok.shape == (2, rows * columns, dim) == (2, rows * columns, encoder.dim)
+    whole = timm.create_model(name)
+    assert sum(p.numel() for p in encoder.parameters()) < 0.75 * sum(p.numel() for p in whole.parameters())
+    with pytest.raises(ModelError, match="only transformers"):
+        encoder.train_last_blocks(1)
+
+
+def test_tokens_of_a_map_come_row_by_row():
+    encoder = TokenEncoder("resnet10t", img_px=64, stride=8).eval()
+    img = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        tok, _ = encoder(img)
+        full = encoder.net(img)[-1]
+    torch.testing.assert_close(tok[0, 12 * 3 + 5], full[0, :, 3, 5])
+
+
+def test_odd_sizes_of_convolutional_networks():
+    encoder = TokenEncoder("resnet10t", img_px=100, stride=8).eval()
+    with torch.no_grad():
+        tok, _ = encoder(torch.randn(1, 3, 101, 67))
+    rows, columns = encoder.grid(101, 67)
+    assert tok.shape[1] == rows * columns
+    assert next(encoder.parameters()).device.type == "cpu"  # grid works on a copy
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "says"),
+    [
+        ("resnet1888", 8, "no such architecture"),
+        ("hf-hub:someone/something", None, "no such architecture"),
+        ("resnet18", 7, "no map of stride 7; choose one of 2, 4, 8, 16, 32"),
+        ("resnet18", None, "not a vision transformer"),
+        ("swin_tiny_patch4_window7_224", 8, "no map of stride 8"),
+        ("deit_tiny_distilled_patch16_224", None, "not a vision transformer"),
+    ],
+)
+def test_encoders_that_cannot_be(name, stride, says):
+    with pytest.raises(ModelError, match=says):
+        TokenEncoder(name, img_px=224, stride=stride)
