@@ -1,0 +1,1 @@
+"""Photo and map index to a fix: retrieve, correlate, register, weigh."""
