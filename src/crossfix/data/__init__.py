@@ -1,0 +1,1 @@
+"""Benchmarks on disk as views of places: one module a layout."""

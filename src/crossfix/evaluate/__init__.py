@@ -1,0 +1,1 @@
+"""Measuring models: retrieval scores with intervals, and the baselines to beat."""

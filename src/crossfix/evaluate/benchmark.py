@@ -1,0 +1,98 @@
+"""Measuring a model on a benchmark folder: describe every image, score, write the results with where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from crossfix.data.folder import View, read_folder
+from crossfix.errors import DataError
+from crossfix.evaluate.baselines import BASELINES, RotatedHog
+from crossfix.evaluate.retrieval import evaluate_pairs
+from crossfix.models.registry import load
+from crossfix.train.files import write_json
+from crossfix.train.folder import RunFolder, environment
+
+Report = Callable[[int, int], None]
+Describe = Callable[[list[npt.NDArray[np.uint8]]], npt.NDArray[np.float32]]
+_BATCH = 64
+
+
+class Measurable(Protocol):
+    """What is measured: a `models.describe.Describer` or a baseline."""
+
+    @property
+    def model_id(self) -> str: ...  # noqa: D102
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def dim(self) -> int: ...  # noqa: D102
+    def describe(self, images: list[npt.NDArray[np.uint8]], /) -> npt.NDArray[np.float32]: ...  # noqa: D102
+
+
+def open_measurable(name: str) -> Measurable:
+    """A model by its name or folder, or one of the baselines ``colour-histogram`` and ``rotated-hog``.
+
+    Raises:
+        ModelError: where there is no such model.
+    """
+    return BASELINES[name]() if name in BASELINES else load(name)
+
+
+def evaluate_folder(
+    model: Measurable, folder: Path, *, out: Path | None = None, seed: int = 0, progress: Report | None = None
+) -> dict[str, Any]:
+    """Measure a model on ``query/<place>/`` and ``gallery/<place>/`` folders under the strict protocol of :mod:`.retrieval`.
+
+    Args:
+        model: what describes the images.
+        folder: the benchmark.
+        out: a folder for ``results.json``, ``config.json`` and ``environment.json``; None writes nothing.
+        seed: of the bootstrap.
+        progress: told the images described and all of them.
+
+    Returns:
+        The results: metrics with 95 % intervals, counts, model and its hash, data folder, versions, seed.
+
+    Raises:
+        DataError: where the folder is not laid out so, an image cannot be read, or the descriptors cannot be scored.
+        RunError: where ``out`` holds results of another model, folder or seed.
+        DiskError: where ``out`` cannot be written.
+    """
+    benchmark = read_folder(folder)
+    config = {"model": model.model_id, "model_sha256": model.sha256, "data": str(folder.resolve()), "seed": seed}
+    run = None if out is None else RunFolder(out, config)
+    total = len(benchmark.query) + len(benchmark.gallery)
+    describe_query: Describe = model.describe_turned if isinstance(model, RotatedHog) else model.describe
+    gallery_GD = _describe(benchmark.gallery, model.describe, 0, total, progress)
+    query_desc = _describe(benchmark.query, describe_query, len(benchmark.gallery), total, progress)
+    query_place, gallery_place = ([view.place for view in views] for views in (benchmark.query, benchmark.gallery))
+    try:
+        scores = evaluate_pairs(query_desc, query_place, gallery_GD, gallery_place, seed=seed)
+    except DataError as error:
+        raise DataError(f"{error.where}: {error.what}", where=folder, mend=error.mend) from error
+    results = {
+        **scores.to_dict(),
+        "protocol": "strict",
+        "model": {"name": model.model_id, "sha256": model.sha256, "dim": model.dim},
+        "data": str(folder),
+        "seed": seed,
+        "environment": environment(),
+    }
+    if run is not None:
+        write_json(run.path / "results.json", results)
+    return results
+
+
+def _describe(views: list[View], describe: Describe, before: int, total: int, progress: Report | None) -> npt.NDArray[np.float32]:
+    parts = []
+    for begin in range(0, len(views), _BATCH):
+        batch = views[begin : begin + _BATCH]
+        parts.append(describe([view.read() for view in batch]))
+        if progress is not None:
+            progress(before + begin + len(batch), total)
+    return np.concatenate(parts)
