@@ -81,7 +81,7 @@ class AffineGeoreference:
                 mend="set the right one with gdal_translate -a_srs EPSG:...",
             ) from error
         self._period = _period(crs)
-        self._middle = (transform * (size[0] / 2, size[1] / 2))[0]
+        self._middle = _apply(transform, size[0] / 2, size[1] / 2)[0]
         lon, lat = self.to_lonlat(np.array([size[0] / 2]), np.array([size[1] / 2]))
         if not (np.isfinite(lon).all() and np.isfinite(lat).all() and np.abs(lat).max() <= 90):
             raise RasterError(
@@ -98,12 +98,12 @@ class AffineGeoreference:
             with np.errstate(invalid="ignore"):
                 x = x - self._period * np.round((x - self._middle) / self._period)
         with np.errstate(invalid="ignore"):
-            column, row = self._inverse * (x, y)
+            column, row = _apply(self._inverse, x, y)
         return column - HALF_PIXEL, row - HALF_PIXEL
 
     def to_lonlat(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """See :class:`Georeference`."""
-        east, north = self._transform * (x + HALF_PIXEL, y + HALF_PIXEL)
+        east, north = _apply(self._transform, x + HALF_PIXEL, y + HALF_PIXEL)
         lon, lat = self._from_crs.transform(east, north)
         return np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
 
@@ -150,18 +150,18 @@ class ControlPoints:
         east, north = (np.asarray(axis, dtype=np.float64) for axis in self._frame.to_local(lon, lat))
         # Far from its points a spline may fold back into the picture.
         far = ~(np.hypot(east, north) < 2 * self._reach_m)
-        return self._apply(self._to_pixel, np.where(far, np.nan, east), np.where(far, np.nan, north))
+        return self._bend(self._to_pixel, np.where(far, np.nan, east), np.where(far, np.nan, north))
 
     def to_lonlat(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """See :class:`Georeference`."""
-        return self._frame.to_lonlat(*self._apply(self._to_metres, x, y))
+        return self._frame.to_lonlat(*self._bend(self._to_metres, x, y))
 
     def describe(self) -> str:
         """See :class:`Georeference`."""
         return f"{self._frame} {np.round(self._key, 6).tolist()}"
 
     @staticmethod
-    def _apply(spline: RBFInterpolator, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    def _bend(spline: RBFInterpolator, a: Floats, b: Floats) -> tuple[Floats, Floats]:
         shape = np.shape(a)
         points = np.stack([np.ravel(a), np.ravel(b)], axis=1)
         out = spline(np.where(np.isfinite(points), points, 0.0))
@@ -231,6 +231,11 @@ def _period(crs: CRS) -> float | None:
         return None
     x, _ = Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform([0.0, 1.0], [0.0, 0.0])
     return 360.0 * abs(float(x[1] - x[0]))
+
+
+def _apply(transform: Any, x: Any, y: Any) -> tuple[Any, Any]:  # noqa: ANN401 - affine has no types
+    # Not affine's own product: its operator changes between the versions in use.
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
 def _spline(source: NDArray[np.float64], target: NDArray[np.float64]) -> RBFInterpolator:

@@ -66,8 +66,8 @@ class Patch:
     valid: NDArray[np.bool_] | None
     x0: int
     y0: int
-    step_x: float
-    step_y: float
+    step_x: int
+    step_y: int
 
     def from_pixel(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """The raster's pixel-centre coordinates as those of the patch."""
@@ -137,6 +137,7 @@ class Source:
                 raise
         self._masked = any(MaskFlags.all_valid not in flag for flag in flags)
         self._mask_bands = self._bands if any(MaskFlags.nodata in flag for flag in flags) else self._bands[:1]
+        self._coarse_step = max(1, math.ceil(max(self.width, self.height) / COARSE_PX))
         self._eight_bit = self._dataset.dtypes[self._bands[0] - 1] == "uint8"
 
     def close(self) -> None:
@@ -164,8 +165,7 @@ class Source:
     @cached_property
     def coarse(self) -> Coarse:
         """The whole raster in at most 2048 pixels a side; reads all of it once, through overviews if there are any."""
-        step = max(1, math.ceil(max(self.width, self.height) / COARSE_PX))
-        data, valid = self._read_reduced(0, 0, self.width, self.height, step, step)
+        data, valid = self._read_reduced(0, 0, self.width, self.height, self._coarse_step, self._coarse_step)
         known = np.ones(data.shape[1:], bool) if valid is None else valid
         if not self._masked:
             known = known & ~_collar(data)
@@ -189,8 +189,8 @@ class Source:
         with np.errstate(invalid="ignore"):
             inside = (x >= -0.5) & (y >= -0.5) & (x <= self.width - 0.5) & (y <= self.height - 0.5)
         height, width = self.coarse.valid.shape
-        column = np.where(inside, (x + 0.5) * width / self.width, 0).astype(np.int64).clip(0, width - 1)
-        row = np.where(inside, (y + 0.5) * height / self.height, 0).astype(np.int64).clip(0, height - 1)
+        column = np.where(inside, (x + 0.5) / self._coarse_step, 0).astype(np.int64).clip(0, width - 1)
+        row = np.where(inside, (y + 0.5) / self._coarse_step, 0).astype(np.int64).clip(0, height - 1)
         return np.asarray(inside & self.coarse.valid[row, column])
 
     def read(self, x: tuple[float, float], y: tuple[float, float], step_x: int, step_y: int) -> Patch | None:
@@ -217,19 +217,16 @@ class Source:
         if x0 >= x1 or y0 >= y1:
             return None
         data, valid = self._read_reduced(x0, y0, x1, y1, step_x, step_y)
-        rgb = self._to_rgb(data)
-        return Patch(rgb, valid, x0, y0, (x1 - x0) / rgb.shape[1], (y1 - y0) / rgb.shape[0])
+        return Patch(self._to_rgb(data), valid, x0, y0, step_x, step_y)
 
     def _read_reduced(self, x0: int, y0: int, x1: int, y1: int, step_x: int, step_y: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         width, height = math.ceil((x1 - x0) / step_x), math.ceil((y1 - y0) / step_y)
         data = np.empty((len(self._bands), height, width), dtype=self._dataset.dtypes[self._bands[0] - 1])
         valid = np.ones((height, width), dtype=bool)
-        across, down = max(1, TILE // step_x), max(1, TILE // step_y)
         resampling = Resampling.nearest if self._palette is not None else Resampling.average
         with gdal(self.path):
-            for top in range(0, height, down):
-                for left in range(0, width, across):
-                    bottom, right = min(height, top + down), min(width, left + across)
+            for top, bottom in _tiles(y1 - y0, step_y):
+                for left, right in _tiles(x1 - x0, step_x):
                     xa, ya = x0 + left * step_x, y0 + top * step_y
                     window = Window(xa, ya, min(x1, x0 + right * step_x) - xa, min(y1, y0 + bottom * step_y) - ya)
                     shape = (bottom - top, right - left)
@@ -331,6 +328,15 @@ def _collar(data: NDArray[Any]) -> NDArray[np.bool_]:
     framed = np.pad(plain, 1, constant_values=True).astype(np.uint8)
     _, labels = cv2.connectedComponents(framed, connectivity=4)
     return np.asarray(labels[1:-1, 1:-1] == labels[0, 0])
+
+
+def _tiles(size: int, step: int) -> Iterator[tuple[int, int]]:
+    """Spans of steps that are read at once; what is less than a step at the end comes by itself, so that all others are whole."""
+    whole, at_once = size // step, max(1, TILE // step)
+    for start in range(0, whole, at_once):
+        yield start, min(whole, start + at_once)
+    if size % step:
+        yield whole, whole + 1
 
 
 def _aligned(span: tuple[float, float], step: int, size: int) -> tuple[int, int]:
