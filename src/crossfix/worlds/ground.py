@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from crossfix.worlds.noise import keyed_rng, noise_grid
 from crossfix.worlds.region import Region
 
 F32 = npt.NDArray[np.float32]
+_BAND = 64  # rows painted at a time: the temporaries stay in the cache
 _STRAW, _GRASS, _WINTER = np.array([0.33, 0.28, 0.16]), np.array([0.085, 0.14, 0.04]), np.array([0.20, 0.175, 0.105])
 
 #: Strength of coarse (25 m), middle (4 m) and fine (0.9 m) mottling by label.
@@ -45,27 +48,31 @@ def paint(layout: lay.Layout, region: Region, epoch: Epoch, seed: int) -> npt.ND
         epoch: season and crops.
         seed: of the world.
     """
-    label = layout.label
-    rng = keyed_rng(seed, "ground")
-    table = _base_colours(region, epoch, rng)
-    rgb = table[label]
-    _crops(rgb, layout, region, epoch, seed)
-    n = len(label)
+    table = _base_colours(region, epoch, keyed_rng(seed, "ground"))
+    crops = _Crops.draw(layout, region, epoch, seed)
+    n = len(layout.label)
     axis = (np.arange(n) + 0.5) * layout.texel_m - layout.half_m + 5000 + (seed % 4096)
     strengths = np.zeros((len(table), 3), np.float32)
     for which, mottle in _MOTTLE.items():
         strengths[which] = mottle
-    bright = np.ones((n, n), np.float32)
-    for i, (cell, index) in enumerate(((25.0, 5), (4.0, 6), (0.9, 7))):
-        bright += strengths[:, i][label] * noise_grid(axis, axis, cell, index)
-    # Wild ground is a patchwork of grass and bare soil.
-    wild = label == lay.WILD
-    patch = noise_grid(axis, axis, 14.0, 2)[wild][:, None] + 0.25
-    soil = np.asarray(region.soil, np.float32)
-    share = np.clip(0.5 - 2.5 * patch, 0, 0.75) * (1 - 0.5 * region.green)
-    rgb[wild] = rgb[wild] * (1 - share) + soil * share
-    rgb *= np.maximum(bright, 0.25)[..., None]
-    coded = np.sqrt(np.clip(rgb, 0.0, 1.0)) * 255
+    coded = np.empty((n, n, 3), np.float32)
+    for start in range(0, n, _BAND):
+        band = slice(start, min(start + _BAND, n))
+        label = layout.label[band]
+        rgb = table[label]
+        if crops is not None:
+            crops.sow(rgb, label, layout, start)
+        bright = np.ones(label.shape, np.float32)
+        for i, (cell, index) in enumerate(((25.0, 5), (4.0, 6), (0.9, 7))):
+            bright += strengths[:, i][label] * noise_grid(axis, axis[band], cell, index)
+        # Wild ground is a patchwork of grass and bare soil.
+        wild = label == lay.WILD
+        patch = noise_grid(axis, axis[band], 14.0, 2)[wild][:, None] + 0.25
+        soil = np.asarray(region.soil, np.float32)
+        share = np.clip(0.5 - 2.5 * patch, 0, 0.75) * (1 - 0.5 * region.green)
+        rgb[wild] = rgb[wild] * (1 - share) + soil * share
+        rgb *= np.maximum(bright, 0.25)[..., None]
+        coded[band] = np.sqrt(np.clip(rgb, 0.0, 1.0)) * 255
     return np.asarray(cv2.GaussianBlur(coded, (3, 3), 0.5), np.uint8)
 
 
@@ -92,28 +99,50 @@ def _base_colours(region: Region, epoch: Epoch, rng: np.random.Generator) -> F32
     return table.astype(np.float32)
 
 
-def _crops(rgb: F32, layout: lay.Layout, region: Region, epoch: Epoch, seed: int) -> None:
-    """Fields: each its own crop, drawn anew at each epoch, in rows whose direction lasts."""
-    rows, cols = np.nonzero(layout.label == lay.FIELD)
-    if not len(rows):
-        return
-    blocks = layout.cell[rows, cols].astype(np.int64)
-    count = int(blocks.max()) + 1
-    lasting, today = keyed_rng(seed, "fields"), keyed_rng(epoch.seed, "crops")
-    angle = lasting.uniform(0, np.pi, count).astype(np.float32)
-    strip_m = lasting.uniform(35, 220, count).astype(np.float32)
-    x, y = (cols * layout.texel_m).astype(np.float32), (rows * layout.texel_m).astype(np.float32)
-    along = x * np.cos(angle)[blocks] + y * np.sin(angle)[blocks]
-    # A block is several fields side by side, each with its own crop.
-    fields = blocks * 4 + (np.floor(along / strip_m[blocks]).astype(np.int64) & 3)
-    period = np.repeat(lasting.uniform(*region.field_rows_m, count), 4).astype(np.float32)
-    count *= 4
-    green, soil = vegetation(region, epoch.season * 0.3, 1.3), np.asarray(region.soil)
-    crops = np.array([green, green * 0.75, _STRAW * 1.1, soil * 0.8, soil * 1.1, (green + soil) / 2, (0.40, 0.33, 0.10)])
-    late = epoch.season
-    weights = np.array([2.2 - 1.6 * late, 1.5 - late, 0.3 + late, 0.4 + 1.2 * late, 0.6 + 0.6 * late, 1.0, 0.35 * (1 - late)])
-    crop = today.choice(len(crops), size=count, p=weights / weights.sum())
-    colour = (crops[crop] * today.uniform(0.8, 1.2, (count, 1))).astype(np.float32)
-    contrast = today.uniform(0.02, 0.16, count).astype(np.float32)
-    wave = np.sin(along * (2 * np.pi / period)[fields])
-    rgb[rows, cols] = colour[fields] * (1 + contrast[fields] * wave)[:, None]
+@dataclass(frozen=True)
+class _Crops:
+    """Fields: each its own crop, drawn anew at each epoch, in rows whose direction lasts.
+
+    Attributes:
+        angle: direction across the rows of a block, radians, (blocks,).
+        strip_m: width of a block's fields, (blocks,).
+        period: spacing of rows, (fields,), four fields a block.
+        colour: of today's crops, (fields, 3).
+        contrast: of the rows, (fields,).
+    """
+
+    angle: F32
+    strip_m: F32
+    period: F32
+    colour: F32
+    contrast: F32
+
+    @staticmethod
+    def draw(layout: lay.Layout, region: Region, epoch: Epoch, seed: int) -> _Crops | None:
+        """Today's crops, none where there are no fields."""
+        blocks = layout.cell[layout.label == lay.FIELD]
+        if not len(blocks):
+            return None
+        count = int(blocks.max()) + 1
+        lasting, today = keyed_rng(seed, "fields"), keyed_rng(epoch.seed, "crops")
+        angle = lasting.uniform(0, np.pi, count).astype(np.float32)
+        strip_m = lasting.uniform(35, 220, count).astype(np.float32)
+        period = np.repeat(lasting.uniform(*region.field_rows_m, count), 4).astype(np.float32)
+        green, soil = vegetation(region, epoch.season * 0.3, 1.3), np.asarray(region.soil)
+        crops = np.array([green, green * 0.75, _STRAW * 1.1, soil * 0.8, soil * 1.1, (green + soil) / 2, (0.40, 0.33, 0.10)])
+        late = epoch.season
+        weights = np.array([2.2 - 1.6 * late, 1.5 - late, 0.3 + late, 0.4 + 1.2 * late, 0.6 + 0.6 * late, 1.0, 0.35 * (1 - late)])
+        crop = today.choice(len(crops), size=4 * count, p=weights / weights.sum())
+        colour = (crops[crop] * today.uniform(0.8, 1.2, (4 * count, 1))).astype(np.float32)
+        return _Crops(angle, strip_m, period, colour, today.uniform(0.02, 0.16, 4 * count).astype(np.float32))
+
+    def sow(self, rgb: F32, label: npt.NDArray[np.uint8], layout: lay.Layout, start: int) -> None:
+        """Colours the fields of a band of rows, in place."""
+        rows, cols = np.nonzero(label == lay.FIELD)
+        blocks = layout.cell[rows + start, cols].astype(np.int64)
+        x, y = (cols * layout.texel_m).astype(np.float32), ((rows + start) * layout.texel_m).astype(np.float32)
+        along = x * np.cos(self.angle)[blocks] + y * np.sin(self.angle)[blocks]
+        # A block is several fields side by side, each with its own crop.
+        fields = blocks * 4 + (np.floor(along / self.strip_m[blocks]).astype(np.int64) & 3)
+        wave = np.sin(along * (2 * np.pi / self.period)[fields])
+        rgb[rows, cols] = self.colour[fields] * (1 + self.contrast[fields] * wave)[:, None]

@@ -100,10 +100,11 @@ def _details(region: Region, network: Network, uses: list[str], canvas: Canvas, 
                 t = np.linspace(0, 1, 12)[:, None]
                 canvas.line(a * (1 - t) ** 2 + 2 * bend * t * (1 - t) + b * t**2, 2.4, DIRT if rng.random() < 0.5 else PAVING)
         elif use == "pitch":
-            angle = np.arctan2(*(ring[1] - ring[0])[::-1])
-            field = rectangle(*centre, 62, 38, angle)
+            edge = ring[1] - ring[0]
+            angle = float(np.arctan2(edge[1], edge[0]))
+            field = rectangle(centre[0], centre[1], 62, 38, angle)
             canvas.fill(field, PITCH)
-            for shape in (field, rectangle(*centre, 0.1, 38, angle)):
+            for shape in (field, rectangle(centre[0], centre[1], 0.1, 38, angle)):
                 canvas.line(np.vstack([shape, shape[:1]]), 0.3, MARKING)
         elif use in ("field", "wild") and rng.random() < 0.5:
             canvas.line(np.vstack([ring, ring[:1]]), 2.6, DIRT)
@@ -114,8 +115,9 @@ def _details(region: Region, network: Network, uses: list[str], canvas: Canvas, 
 def _patches(ring: npt.NDArray[np.float64], canvas: Canvas, rng: np.random.Generator, use: str) -> None:
     """Beds, paths, heaps and hard standing: what keeps open ground from being blank."""
     low, high = ring.min(0), ring.max(0)
-    ground = int(canvas.at(*ring.mean(0)))
-    angle = float(np.arctan2(*(ring[len(ring) // 4] - ring[0])[::-1]))
+    ground = int(canvas.at(ring[:, 0].mean(), ring[:, 1].mean()))
+    edge = ring[len(ring) // 4] - ring[0]
+    angle = float(np.arctan2(edge[1], edge[0]))
     kinds = (LAWN, SOIL, CONCRETE, STREET, WILD) if use != "wild" else (SOIL, DIRT, LAWN, WOOD)
     for _ in range(int(np.prod(high - low) / 1500) + 1):
         spot, size = rng.uniform(low, high), np.exp(rng.uniform(np.log(3), np.log(32), 2))
@@ -123,7 +125,7 @@ def _patches(ring: npt.NDArray[np.float64], canvas: Canvas, rng: np.random.Gener
             t = np.linspace(0, 2 * np.pi, 14)[:-1, None]
             shape = spot + np.hstack([np.cos(t), np.sin(t)]) * size.mean() * 0.5 * rng.uniform(0.6, 1.4, (13, 1))
         else:
-            shape = rectangle(*spot, *size, angle)
+            shape = rectangle(spot[0], spot[1], size[0], size[1], angle)
         canvas.fill_over(shape, int(rng.choice(kinds)), ground)
 
 
@@ -228,14 +230,14 @@ def _buildings(
                 spot = base + out * (kerb + setback + depth / 2)
                 angle = float(np.arctan2(along[1], along[0]) + rng.normal(0, 0.02) + (np.pi if side < 0 else 0))
                 s += front + float(rng.uniform(*build.gap_m))
-                if rng.random() > region.density or not canvas.mask_at(built, *spot):
+                if rng.random() > region.density or not canvas.mask_at(built, spot[0], spot[1]):
                     continue
                 # Walls may touch: the test leaves the width of a cell of the canvas on each side.
-                if not taken.free(rectangle(*spot, front - 2, depth - 2, angle)) or np.abs(spot).max() > canvas.half_m - 15:
+                if not taken.free(rectangle(spot[0], spot[1], front - 2, depth - 2, angle)) or np.abs(spot).max() > canvas.half_m - 15:
                     continue
-                taken.fill(rectangle(*spot, front, depth, angle), 1)
+                taken.fill(rectangle(spot[0], spot[1], front, depth, angle), 1)
                 _plot(region, canvas, spot, out, front + build.gap_m[1], depth, setback, angle, rng)
-                rows += draw_building(build, *spot, front, depth, angle, number, rng)
+                rows += draw_building(build, spot[0], spot[1], front, depth, angle, number, rng)
                 number += 1
                 if setback > 3 and rng.random() < 0.7:
                     gate = base + out * kerb + along * rng.uniform(-0.3, 0.3) * front
@@ -249,11 +251,11 @@ def _buildings(
                 if (
                     region.garden_trees > 8
                     and rng.random() < 0.35
-                    and taken.free(rectangle(*back, 4, 3.2, angle))
-                    and canvas.mask_at(built, *back)
+                    and taken.free(rectangle(back[0], back[1], 4, 3.2, angle))
+                    and canvas.mask_at(built, back[0], back[1])
                 ):
                     size = rng.uniform(2.2, 5, 2)
-                    taken.fill(rectangle(*back, *size, angle), 1)
+                    taken.fill(rectangle(back[0], back[1], size[0], size[1], angle), 1)
                     rgb = np.clip(np.array([0.3, 0.25, 0.2]) * rng.uniform(0.5, 1.6), 0.03, 0.9)
                     rows.append((*back, *size, angle, 2.3, 0.0, FLAT, *rgb, *rgb, number))
                     number += 1
@@ -272,10 +274,13 @@ def _plot(
     back = float(rng.uniform(8, 20))
     ground = int(rng.choice((LAWN, WILD, PAVING, SOIL), p=np.asarray(region.plots) / sum(region.plots)))
     if ground != yard:
-        canvas.fill_over(rectangle(*(spot + out * (back - setback) / 2), width, depth + setback + back, angle), ground, yard)
+        middle = spot + out * (back - setback) / 2
+        canvas.fill_over(rectangle(middle[0], middle[1], width, depth + setback + back, angle), ground, yard)
     for _ in range(int(rng.integers(0, 3))):
         bed = spot + out * (depth / 2 + rng.uniform(1, back)) + np.array([-out[1], out[0]]) * rng.uniform(-0.4, 0.4) * width
-        canvas.fill_over(rectangle(*bed, *rng.uniform(1.5, 7, 2), angle), int(rng.choice((SOIL, PAVING, WILD, CONCRETE))), ground)
+        size = rng.uniform(1.5, 7, 2)
+        kind = int(rng.choice((SOIL, PAVING, WILD, CONCRETE)))
+        canvas.fill_over(rectangle(bed[0], bed[1], size[0], size[1], angle), kind, ground)
 
 
 def _wall(spot: npt.NDArray[np.float64], w: float, d: float, angle: float, number: int) -> list[tuple[float, ...]]:
@@ -291,7 +296,7 @@ def _pools(
     region: Region, yards: list[tuple[npt.NDArray[np.float64], float, float]], canvas: Canvas, taken: Canvas, rng: np.random.Generator
 ) -> None:
     for back, angle, _ in yards:
-        if rng.random() < region.pools and taken.free(rectangle(*back, 11, 7, angle)):
-            canvas.fill(rectangle(*back, 11, 7.4, angle), CONCRETE)
-            canvas.fill(rectangle(*back, *rng.uniform((5, 3), (9, 5)), angle), POOL)
-            taken.fill(rectangle(*back, 11, 7, angle), 1)
+        if rng.random() < region.pools and taken.free(rectangle(back[0], back[1], 11, 7, angle)):
+            canvas.fill(rectangle(back[0], back[1], 11, 7.4, angle), CONCRETE)
+            canvas.fill(rectangle(back[0], back[1], rng.uniform(5, 9), rng.uniform(3, 5), angle), POOL)
+            taken.fill(rectangle(back[0], back[1], 11, 7, angle), 1)

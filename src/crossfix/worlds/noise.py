@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def smooth_noise(x: Floats, y: Floats, cell: float, index: int = 0) -> npt.NDArr
     return np.asarray(low * (1 - b) + high * b, np.float64)
 
 
-def speckle(x: Floats, y: Floats) -> npt.NDArray[np.float32]:
+def speckle(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """White noise in [0, 1) of integer cells (floor of x and y), an integer hash."""
     i = np.floor(x).astype(np.int64).astype(np.uint32)
     j = np.floor(y).astype(np.int64).astype(np.uint32)

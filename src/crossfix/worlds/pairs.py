@@ -106,14 +106,15 @@ class PairBank:
         """
         try:
             meta = json.loads((folder / "meta.json").read_text())
-            plan = BankPlan(**{key: tuple(value) if isinstance(value, list) else value for key, value in meta["plan"].items()})
+            fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta["plan"].items()}
+            plan = BankPlan(**fields)
             with np.load(folder / "truth.npz", allow_pickle=False) as truth:
-                fields = {name: truth[name] for name in TRUTH}
+                arrays = {name: truth[name] for name in TRUTH}
             satellite = np.load(folder / "satellite.npy", mmap_mode="r", allow_pickle=False)
             drone = np.load(folder / "drone.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"no readable bank of views ({error})", where=folder, mend="delete the folder and make it again") from error
-        return PairBank(satellite, drone, fields, plan)
+        return PairBank(satellite, drone, arrays, plan)
 
     def __len__(self) -> int:
         return len(self.satellite)
@@ -195,19 +196,22 @@ def _render_world(folder: Path, plan: BankPlan, number: int) -> None:
     centres, sides = _spread(count, plan.side_m, rng)
     satellite = np.empty((count, plan.epochs, plan.satellite_px, plan.satellite_px, 3), np.uint8)
     drone = np.empty((count, plan.views, plan.drone_px, plan.drone_px, 3), np.uint8)
-    truth = {name: np.zeros((count, plan.views), np.float32) for name in TRUTH[3:]}
+    truth: dict[str, Any] = {name: np.zeros((count, plan.views), np.float32) for name in TRUTH[3:]}
     for epoch in range(plan.epochs):
         scene = world.scene(Epoch.draw(int(rng.integers(2**31)), "map"))
         for place in range(count):
             sensor = Sensor.draw(int(rng.integers(2**31)))
             side = float(sides[place]) * SATELLITE_MARGIN
-            satellite[place, epoch] = scene.ortho(*centres[place], side, plan.satellite_px, samples=1, sensor=sensor).rgb
+            satellite[place, epoch] = scene.ortho(
+                centres[place, 0], centres[place, 1], side, plan.satellite_px, samples=1, sensor=sensor
+            ).rgb
     for half in (range(0, plan.views, 2), range(1, plan.views, 2)):
-        scene = world.scene(Epoch.draw(int(rng.integers(2**31)), "photo")) if len(half) else None
+        if not half:
+            continue
+        scene = world.scene(Epoch.draw(int(rng.integers(2**31)), "photo"))
         for view in half:
             for place in range(count):
                 camera, row = draw_camera(plan, centres[place], float(sides[place]), rng)
-                assert scene is not None
                 drone[place, view] = scene.perspective(camera, samples=1, sensor=Sensor.draw(int(rng.integers(2**31)))).rgb
                 for name, value in zip(TRUTH[3:], row, strict=True):
                     truth[name][place, view] = value
@@ -282,5 +286,6 @@ def _join(folder: Path, plan: BankPlan) -> None:
     for array in out.values():
         array.flush()
     with (folder / "truth.part").open("wb") as file:
-        np.savez(file, **{name: np.concatenate(parts) for name, parts in rows.items()})
+        joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in rows.items()}
+        np.savez(file, **joined)
     (folder / "truth.part").replace(folder / "truth.npz")

@@ -84,7 +84,7 @@ class Scene:
         self._surface = surface
         self._half_m = half_m
         self._shade, self._slopes = shade, slopes
-        self._levels = [ground]
+        self._levels: list[npt.NDArray[Any]] = [ground]
         while len(self._levels[-1]) > 64 and len(self._levels) < 5:
             self._levels.append(cv2.pyrDown(self._levels[-1]))
         self._tracer = rtcore_scene.EmbreeScene()
@@ -141,7 +141,7 @@ class Scene:
         self, east_m: float, north_m: float, up_m: float, width: int, height: int, heading_deg: float = 0.0, samples: int = 2,
         sensor: Sensor | None = None,
     ) -> Shot:  # fmt: skip
-        """A full turn about a point, equirectangular: the middle column looks along the heading, pitch spans 90 * height / (width / 2) degrees up and down.
+        """A full turn about a point, equirectangular; the middle column looks along the heading.
 
         Args:
             east_m: camera, east.

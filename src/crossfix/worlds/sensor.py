@@ -64,7 +64,7 @@ class Sensor:
         Returns:
             (h, w, 3) uint8 RGB.
         """
-        picture = light * (np.asarray(self.balance, np.float32) * np.float32(self.exposure)) + np.float32(self.lift)
+        picture: F32 = light * (np.asarray(self.balance, np.float32) * np.float32(self.exposure)) + np.float32(self.lift)
         if self.blur_px > 0.25:
             picture = cv2.GaussianBlur(picture, (0, 0), self.blur_px)
         grey = picture @ _LUMA
@@ -74,5 +74,5 @@ class Sensor:
         picture = np.power(np.clip(picture, 0, 1), np.float32(self.gamma))
         if self.noise > 0:
             rng = keyed_rng(self.seed, "noise", *where)
-            picture = picture + rng.standard_normal(picture.shape, np.float32) * np.float32(self.noise)
+            picture += rng.standard_normal(picture.shape, np.float32) * np.float32(self.noise)
         return np.asarray(np.clip(picture * 255 + 0.5, 0, 255), np.uint8)

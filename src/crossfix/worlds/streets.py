@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from crossfix.worlds.noise import smooth_noise
 from crossfix.worlds.region import Region
 
 Line = npt.NDArray[np.float64]
+Laid = tuple[list[Line], list[bool], list[Line]]  # lines of street segments, whether each is major, cells
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,7 @@ def _path(a: Line, b: Line, warp: Callable[[Line], Line], pieces: int = 8) -> Li
     return warp(a * (1 - steps) + b * steps)
 
 
-def _grid(
-    region: Region, reach: float, warp: Callable[[Line], Line], rng: np.random.Generator
-) -> tuple[list[Line], list[bool], list[Line]]:
+def _grid(region: Region, reach: float, warp: Callable[[Line], Line], rng: np.random.Generator) -> Laid:
     axes = []
     for stretch in (1.0, float(rng.uniform(0.8, 1.9))):
         steps = rng.uniform(*region.block_m, size=int(2 * reach / (region.block_m[0] * stretch)) + 3) * stretch
@@ -107,13 +107,11 @@ def _grid(
                 majors.append(i % every == 0)
             if i + 1 < len(us) and j + 1 < len(vs):
                 ring = [here, np.array([us[i + 1], v]), np.array([us[i + 1], vs[j + 1]]), np.array([u, vs[j + 1]]), here]
-                cells.append(np.concatenate([_path(a, b, warp)[:-1] for a, b in zip(ring[:-1], ring[1:], strict=True)]))
+                cells.append(np.concatenate([_path(a, b, warp)[:-1] for a, b in pairwise(ring)]))
     return edges, majors, cells
 
 
-def _organic(
-    region: Region, reach: float, warp: Callable[[Line], Line], rng: np.random.Generator
-) -> tuple[list[Line], list[bool], list[Line]]:
+def _organic(region: Region, reach: float, warp: Callable[[Line], Line], rng: np.random.Generator) -> Laid:
     step = float(np.mean(region.block_m))
     count = int(2 * reach / step) + 1
     grid = np.stack(np.meshgrid(np.arange(count), np.arange(count)), -1).reshape(-1, 2) * step - reach
@@ -137,5 +135,5 @@ def _organic(
             corners = web.vertices[ring]
             if np.abs(corners).max() < 1.3 * reach:
                 closed = np.vstack([corners, corners[:1]])
-                cells.append(np.concatenate([_path(a, b, warp, 5)[:-1] for a, b in zip(closed[:-1], closed[1:], strict=True)]))
+                cells.append(np.concatenate([_path(a, b, warp, 5)[:-1] for a, b in pairwise(closed)]))
     return edges, majors, cells

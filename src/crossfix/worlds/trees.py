@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -155,7 +156,7 @@ def _cone() -> F32:
     ring = np.stack([np.cos(angles), np.sin(angles)], -1)
     tris = []
     for r, low, top in ((1.0, -1.0, 0.35), (0.62, -0.1, 1.0)):
-        for a, b in zip(ring[:-1], ring[1:], strict=True):
+        for a, b in pairwise(ring):
             tris.append([[*(a * r), low], [*(b * r), low], [0, 0, top]])
     return np.asarray(tris, np.float32)
 
@@ -166,7 +167,7 @@ def _fronds() -> F32:
     tris = []
     for angle in np.linspace(0, 2 * np.pi, 10)[:-1]:
         out, side = np.array([np.cos(angle), np.sin(angle), 0]), np.array([-np.sin(angle), np.cos(angle), 0]) * 0.16
-        mid, tip = out * 0.6 + [0, 0, 0.15], out + [0, 0, -0.35]
+        mid, tip = out * 0.6 + np.array([0, 0, 0.15]), out + np.array([0, 0, -0.35])
         tris += [[np.zeros(3), mid - side, mid + side], [mid - side, tip, mid + side]]
     return np.asarray(tris, np.float32)
 
