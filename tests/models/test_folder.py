@@ -70,7 +70,7 @@ def test_other_files_stay_and_models_are_replaced(folder):
 @pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
 def test_missing_files(folder, file):
     (folder / file).unlink()
-    with pytest.raises(ModelError, match="missing|cannot be read"):
+    with pytest.raises(ModelError, match=r"missing|cannot be read"):
         load_model(folder)
 
 
@@ -103,7 +103,7 @@ def test_missing_and_foreign_keys(folder):
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     without = {name: t for name, t in tensors.items() if name != "head.dustbin"}
     rewrite(folder, safetensors.torch.save(without))
-    with pytest.raises(ModelError, match="do not fit the card's architecture.*head.dustbin"):
+    with pytest.raises(ModelError, match=r"do not fit the card's architecture.*head.dustbin"):
         load_model(folder)
     rewrite(folder, safetensors.torch.save({**tensors, "extra": torch.zeros(1)}))
     with pytest.raises(ModelError, match="do not fit"):

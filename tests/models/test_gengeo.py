@@ -76,5 +76,5 @@ def test_architectures_that_cannot_be(change, says):
 def test_missing_entries():
     values = ArchConfig("resnet10t", 64, SALAD, stride=8).to_dict()
     del values["encoder"]
-    with pytest.raises(ModelError, match="incomplete architecture.*encoder"):
+    with pytest.raises(ModelError, match=r"incomplete architecture.*encoder"):
         ArchConfig.from_dict(values)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import timm
-from huggingface_hub import get_session, hf_hub_download, hf_hub_url
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub import hf_hub_download, hf_hub_url
+from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError, get_session
 
 from crossfix.errors import ModelError
 
