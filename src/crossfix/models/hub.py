@@ -6,7 +6,7 @@ from pathlib import Path
 
 import timm
 from huggingface_hub import hf_hub_download, hf_hub_url
-from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError, get_session
+from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError, get_session  # type: ignore[attr-defined]  # in every release
 
 from crossfix.errors import ModelError
 
