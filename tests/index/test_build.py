@@ -138,7 +138,7 @@ def test_finished_index_is_reused_and_others_are_refused(raster, describer, plan
             (geomap, describer, TilingPlan((40.0,))),
             (other_map, describer, plan),
         ):
-            with pytest.raises(MapIndexError, match="another map, model or tiling plan.*--overwrite"):
+            with pytest.raises(MapIndexError, match=r"another map, model or tiling plan.*--overwrite"):
                 build_index(arguments[0], arguments[1], out, arguments[2])
         assert contents(out) == before
         replaced = build_index(other_map, describer, out, TilingPlan((100.0,)), overwrite=True)
