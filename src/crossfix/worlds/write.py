@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import transform as reproject
 from rasterio.windows import Window
 
-from crossfix.errors import InputError
+from crossfix.errors import DiskError, InputError
 from crossfix.worlds.devices import store_photo, whole_file, writing
 from crossfix.worlds.noise import keyed_rng
 from crossfix.worlds.poses import Kind, OpenGround, Pose, drone_pose, satellite_pose
@@ -94,15 +96,29 @@ def write_map(world: World, scene: Scene, path: Path, *, gsd_m: float = 0.5, pro
         "tiled": True, "blockxsize": TILE_PX, "blockysize": TILE_PX, "compress": "deflate", "predictor": 2, "bigtiff": "if_safer",
     }  # fmt: skip
     made = {"region": world.region.name, "seed": world.seed, "size_m": world.size_m, "epoch": scene.epoch.to_dict()}
-    with whole_file(path) as temporary, ThreadPoolExecutor(_THREADS) as pool, rasterio.open(temporary, "w", **profile) as raster:
-        raster.update_tags(TIFFTAG_SOFTWARE="crossfix", WORLD=json.dumps(made, sort_keys=True))
-        for start in range(0, len(windows), _THREADS):
-            part = windows[start : start + _THREADS]
-            for window, rgb in zip(part, pool.map(render, part), strict=True):
-                raster.write(np.moveaxis(rgb, -1, 0), window=window)
-            if progress:
-                progress(start + len(part), len(windows))
+    checks: list[int] = []
+    with whole_file(path) as temporary:
+        with ThreadPoolExecutor(_THREADS) as pool, rasterio.open(temporary, "w", **profile) as raster:
+            raster.update_tags(TIFFTAG_SOFTWARE="crossfix", WORLD=json.dumps(made, sort_keys=True))
+            for start in range(0, len(windows), _THREADS):
+                part = windows[start : start + _THREADS]
+                for window, rgb in zip(part, pool.map(render, part), strict=True):
+                    raster.write(np.moveaxis(rgb, -1, 0), window=window)
+                    checks.append(zlib.crc32(np.moveaxis(rgb, -1, 0).tobytes()))
+                if progress:
+                    progress(start + len(part), len(windows))
+        # GDAL writes the last tiles when it closes the file, and says nothing of a disk that is full by then.
+        if _checks(temporary, windows) != checks:
+            raise DiskError("cannot be written (not all of it arrived)", where=path, mend="check the free space")
     return path
+
+
+def _checks(path: Path, windows: list[Window]) -> list[int]:
+    try:
+        with rasterio.open(path) as raster:
+            return [zlib.crc32(raster.read(window=window).tobytes()) for window in windows]
+    except RasterioError:
+        return []
 
 
 def _grid(world: World, px: int, gsd_m: float) -> tuple[str, Affine]:
