@@ -32,7 +32,7 @@ class RunFolder:
         config: the resolved config as JSON values.
 
     Raises:
-        RunError: where the folder holds a run of another config (naming the first field that differs) or files that are no run's.
+        RunError: where the folder holds a run of another config (naming the first field that differs).
         DiskError: where it cannot be written.
     """
 

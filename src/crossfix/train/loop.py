@@ -127,20 +127,20 @@ class _Trainer:
     def run(self, report: Report | None) -> None:
         """Step until the schedule's end, with validations and checkpoints on the way."""
         config = self.config
-        before = self.progress.seconds
-        start = time.monotonic()
+        started = time.monotonic() - self.progress.seconds
         window = _Window()
         for step in range(self.progress.step, config.steps):
             record = self._step(step, window)
             window.steps += 1
             self.progress.step = step + 1
-            self.progress.seconds = before + time.monotonic() - start
+            self.progress.seconds = time.monotonic() - started
             last = step + 1 == config.steps
             if (step + 1) % config.log_every == 0 or last:
                 self._write(record | window.flush(2 * config.batch * config.accumulate))
             validates = (step + 1) % config.validate_every == 0 or last
             if validates:
                 self._validate()
+                self.progress.seconds = time.monotonic() - started
                 window = _Window()  # a validation's time is none of a step's
             if validates or (step + 1) % config.checkpoint_every == 0:
                 save_checkpoint(self.folder.path, self.progress, self.kept, self.optimizer.optimizer, self.best)
@@ -175,12 +175,11 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             average_(self.average, self.module.model, config.ema, step)
-        temperature = self.module.loss.temperature
         return {
             "step": step + 1,
             "loss": round(total, 5),
             "rate": rate,
-            "temperature": round(temperature, 5),
+            "temperature": round(self.module.loss.temperature, 5),
             "grad_norm": round(grad_norm, 4),
         }
 
