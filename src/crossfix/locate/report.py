@@ -21,8 +21,10 @@ from crossfix.locate.overview import describe, errors_svg, filled, jpeg_uri, map
 from crossfix.locate.verdict import STEPS_M, Verdict, summarise
 from crossfix.maps.raster import GeoMap
 
-PICTURES_BYTES = 4_600_000
-"""What the pictures of the photos may take, so that the page stays under 6 MB."""
+PAGE_BYTES = 6_000_000
+"""What the page may take."""
+
+_WORDS_BYTES, _WORDS_A_PHOTO = 30_000, 4_000
 
 _LABELS = {"right": "right", "wrong": "wrong", "refused": "refused"}
 
@@ -56,17 +58,18 @@ def write_report(
         DiskError: the file cannot be written.
     """
     judged = any(verdict.truth is not None for verdict in verdicts)
+    overview = map_svg(geomap, verdicts)
     page = Template(files("crossfix.locate").joinpath("report_page.html").read_text(encoding="utf-8")).substitute(
         title=escape(title),
         lead=_lead(verdicts, judged),
         tiles=_tiles(verdicts, judged),
-        overview=map_svg(geomap, verdicts),
+        overview=overview,
         legend=_legend(judged),
         strip=_strip(verdicts),
         filters=_filters(verdicts, judged),
         columns="".join(f'<th class="{kind}" scope="col"><button type="button">{name}</button></th>' for name, kind in _columns(judged)),
         rows="".join(_row(index, verdict, judged) for index, verdict in enumerate(verdicts)),
-        cards=_cards(verdicts, photos, geomap, judged),
+        cards=_cards(verdicts, photos, geomap, judged, PAGE_BYTES - len(overview)),
         notes=_notes(verdicts, judged),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in (facts or {}).items()),
     )
@@ -205,16 +208,18 @@ def _why(verdict: Verdict) -> str:
     return "" if verdict.accepted else str(fix.get("reason") or "")
 
 
-def _cards(verdicts: Sequence[Verdict], photos: Mapping[str, Path], geomap: GeoMap, judged: bool) -> str:
+def _cards(verdicts: Sequence[Verdict], photos: Mapping[str, Path], geomap: GeoMap, judged: bool, left: int) -> str:
     # Wrong fixes that were accepted first: they are what a reader must see.
     order = sorted(range(len(verdicts)), key=lambda index: ("wrong", "right", "refused").index(verdicts[index].state))
     width = int(np.clip(400 * (60 / max(1, len(verdicts))) ** 0.5, 180, 400))
-    left = PICTURES_BYTES
+    left -= _WORDS_BYTES + _WORDS_A_PHOTO * len(verdicts)
     cards = []
     for index in order:
         verdict = verdicts[index]
-        pictures = _pictures(verdict, photos, geomap, width) if left > 0 else ["left out: the page would grow too large"] * 2
+        pictures = _pictures(verdict, photos, geomap, width) if left > 0 else []
         left -= sum(len(picture) for picture in pictures)
+        if left <= 0:
+            pictures = ["left out: the page would grow too large"] * 2
         frames = [_frame(picture, words) for picture, words in zip(pictures, ("photo", _found(verdict)), strict=True)]
         head = f'<div class="head"><b>{escape(str(verdict.result["photo"]))}</b>{_badge(verdict, judged)}</div>'
         body = f'<div class="pair">{"".join(frames)}</div><p>{escape(_caption(verdict))}</p>{_details(verdict)}'
