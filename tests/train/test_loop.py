@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -129,7 +127,7 @@ def test_training_learns(tmp_path: Path, bank):
 
 
 SCRIPT = """
-import importlib.util, os, sys, torch
+import importlib.util, os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
 def load(name):
@@ -138,34 +136,37 @@ def load(name):
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+import crossfix.train.checkpoint as checkpoint
 from crossfix.train.loop import train
-from crossfix.worlds.pairs import BankPlan, PairBank
-train(load("test_loop").TINY, Path(sys.argv[1]), bank=load("conftest").make_bank())
+where, step = sys.argv[2], int(sys.argv[3])
+def kill_at(record):
+    if where == "log" and record["step"] == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+write_json = checkpoint.write_json
+def kill_between_tensors_and_record(path, value):
+    if where == "checkpoint" and value["step"] == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write_json(path, value)
+checkpoint.write_json = kill_between_tensors_and_record
+train(load("test_loop").TINY, Path(sys.argv[1]), bank=load("conftest").make_bank(), log=kill_at)
 """
 
 
-def test_killed_at_any_moment_the_same_weights_bit_for_bit(finished: Path, tmp_path: Path):
+def timeless(run: Path) -> list[dict]:
+    return [
+        {name: value for name, value in record.items() if name not in ("seconds", "images_per_s", "data_share")} for record in records(run)
+    ]
+
+
+def test_killed_and_started_again_the_same_weights_bit_for_bit(finished: Path, tmp_path: Path):
     run = tmp_path / "killed"
-    command = [sys.executable, "-c", textwrap.dedent(SCRIPT.format(here=str(HERE))), str(run)]
+    command = [sys.executable, "-c", SCRIPT.format(here=str(HERE)), str(run)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for lines in (5, 11):  # after a checkpoint and before the next; past a validation
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if (run / "log.jsonl").exists() and len((run / "log.jsonl").read_text().splitlines()) >= lines:
-                break
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not (run / "results.json").exists(), "killed too late to test anything"
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    for where, step in (("log", 5), ("checkpoint", 8)):  # a step after a checkpoint; between a checkpoint's two files
+        killed = subprocess.run([*command, where, str(step)], env=environment, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL
+        assert json.loads((run / "checkpoint.json").read_text())["step"] < step
+    subprocess.run([*command, "", "0"], env=environment, check=True, capture_output=True)
     assert digest(run / "model.safetensors") == digest(finished / "model.safetensors")
-    strip = [
-        {key: value for key, value in record.items() if key not in ("seconds", "images_per_s", "data_share")} for record in records(run)
-    ]
-    want = [
-        {key: value for key, value in record.items() if key not in ("seconds", "images_per_s", "data_share")}
-        for record in records(finished)
-    ]
-    assert strip == want
-    assert len(list(run.glob("checkpoint-*"))) == 1
+    assert timeless(run) == timeless(finished)
+    assert len(list(run.glob("checkpoint-*"))) == 1, "only the last is kept"

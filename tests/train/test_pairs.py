@@ -53,3 +53,14 @@ def test_both_pictures_are_of_the_place(bank):
 def test_too_few_places_for_a_batch(bank):
     with pytest.raises(InputError, match="cannot fill a batch"):
         PairSampler(bank, np.arange(5), 6, seed=1)
+
+
+def test_neighbours_enter_a_batch_together(bank: PairBank) -> None:
+    rows = np.arange(40)
+    bank.truth["world_seed"] = np.repeat(np.arange(5), 8)[: len(bank.region)]
+    sampler = PairSampler(bank, rows, 8, seed=1, together=4)
+    worlds = bank.truth["world_seed"]
+    places = np.concatenate([sampler.places(n) for n in range(5)])
+    assert sorted(places) == list(rows)
+    for group in places.reshape(-1, 4):
+        assert len(set(worlds[group])) == 1
