@@ -45,6 +45,7 @@ class TrainConfig:
         std: of the channels, divided by.
         steps: optimiser steps; the schedule is laid over them.
         batch: pairs of a micro-batch; never two of one place.
+        together: places of one world that enter a batch together, as each other's negatives.
         accumulate: micro-batches a step; each has its own negatives.
         held_out: places kept out of training for validation, spread evenly over the regions.
         optim: the optimiser.
@@ -67,6 +68,7 @@ class TrainConfig:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     steps: int = 2000
     batch: int = 64
+    together: int = 1
     accumulate: int = 1
     held_out: int = 200
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -82,7 +84,7 @@ class TrainConfig:
     licence: str = "Apache-2.0"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):
+        for name in ("steps", "batch", "together", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}", where="training config", mend="give at least 1")
         if self.batch < 2:

@@ -109,7 +109,7 @@ class _Trainer:
     def __init__(self, config: TrainConfig, folder: RunFolder, bank: PairBank, log: Callable[[dict[str, Any]], None] | None) -> None:
         self.config, self.folder, self.bank, self.log = config, folder, bank, log
         train_rows, self.held_rows = split_places(bank.region, config.held_out)
-        self.sampler = PairSampler(bank, train_rows, config.batch, config.seed)
+        self.sampler = PairSampler(bank, train_rows, config.batch, config.seed, config.together)
 
         self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))

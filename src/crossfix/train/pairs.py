@@ -77,19 +77,22 @@ class PairSampler:
         rows: the bank's rows to draw from.
         batch: pairs of a micro-batch.
         seed: keys every draw.
+        together: places of one world that enter a batch together: 1 draws places one by one, more makes neighbours each other's negatives,
+            as a map does.
 
     Raises:
         InputError: where there are fewer places than pairs in a batch.
     """
 
-    def __init__(self, bank: PairBank, rows: npt.NDArray[np.int64], batch: int, seed: int) -> None:
+    def __init__(self, bank: PairBank, rows: npt.NDArray[np.int64], batch: int, seed: int, together: int = 1) -> None:
         if len(rows) < batch:
             raise InputError(
                 f"{len(rows)} training places cannot fill a batch of {batch}",
                 where="training config",
                 mend="render more or lower batch",
             )
-        self.bank, self.rows, self.batch, self.seed = bank, rows, batch, seed
+        self.bank, self.rows, self.batch, self.seed, self.together = bank, rows, batch, seed, together
+        self._world = np.asarray(bank.truth["world_seed"])[rows] if together > 1 else rows
         self.batches_per_epoch = len(rows) // batch
         self._epoch = -1
         self._order = rows
@@ -98,9 +101,19 @@ class PairSampler:
         """The bank's rows in micro-batch ``number`` (0-based), shape (B,)."""
         epoch, place = divmod(number, self.batches_per_epoch)
         if epoch != self._epoch:
-            self._order = numpy_generator(self.seed, epoch, "places").permutation(self.rows)
+            self._order = self._shuffle(numpy_generator(self.seed, epoch, "places"))
             self._epoch = epoch
         return self._order[place * self.batch : (place + 1) * self.batch]
+
+    def _shuffle(self, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+        order = generator.permutation(len(self.rows))
+        if self.together > 1:
+            by_world = order[np.argsort(self._world[order], kind="stable")]
+            # Cut each world's shuffled places into groups, and shuffle the groups.
+            worlds = np.split(by_world, np.flatnonzero(np.diff(self._world[by_world])) + 1)
+            groups = [world[i : i + self.together] for world in worlds for i in range(0, len(world), self.together)]
+            order = np.concatenate([groups[i] for i in generator.permutation(len(groups))])
+        return self.rows[order]
 
     def read(self, number: int) -> PairBatch:
         """Micro-batch ``number`` (0-based)."""

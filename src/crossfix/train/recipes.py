@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crossfix.errors import InputError
-from crossfix.models.gengeo import ArchConfig, GemConfig
-from crossfix.train.augment import AugmentConfig
+from crossfix.models.gengeo import ArchConfig, SaladConfig
+from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig
 from crossfix.train.config import OptimConfig, TrainConfig
 from crossfix.worlds.pairs import BankPlan
 
@@ -18,14 +18,21 @@ def gengeo_tiny() -> TrainConfig:
     """
     return TrainConfig(
         recipe="gengeo-tiny",
-        arch=ArchConfig("resnet18", 128, GemConfig(256), stride=16),
-        bank=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=6000, seed=1),
-        steps=4000,
+        arch=ArchConfig("resnet18", 96, SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0), stride=16),
+        bank=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=2880, seed=1000),
+        steps=4200,
         batch=64,
-        held_out=300,
+        together=3,
+        held_out=240,
         optim=OptimConfig(learning_rate=1.5e-3, warmup_steps=200),
-        augment=AugmentConfig(curriculum_steps=1000),
+        augment=AugmentConfig(
+            satellite=WarpConfig(rotate_deg=180.0, shift=0.05, side=(0.85, 1.18)),
+            colour=ColourConfig(contrast=0.3, saturation=0.5, gain=0.15, gamma=0.3, grey=0.08, haze=0.3, cutout=0.15),
+            curriculum_steps=1000,
+        ),
         ema=0.999,
+        validate_every=300,
+        checkpoint_every=150,
     )
 
 

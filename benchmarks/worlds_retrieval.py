@@ -1,0 +1,49 @@
+"""Drone to satellite on worlds, heading unknown, 300 places: the bundled model, a colour histogram and a HOG with twelve rotations.
+
+python benchmarks/worlds_retrieval.py WORK [--model gengeo-tiny] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from worlds_banks import bank
+
+from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
+from crossfix.evaluate.bank import score_bank
+from crossfix.models.registry import load
+
+NAMES = {"test": "unseen places of the training regions", "desert": "unseen region: desert", "delta": "unseen region: delta"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--model", default="gengeo-tiny")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    model, histogram, hog = load(args.model), ColourHistogram(), RotatedHog()
+    ways = {
+        args.model: (model.describe, None),
+        "colour histogram": (histogram.describe, None),
+        "HOG, 12 rotations": (hog.describe_turned, hog.describe),
+    }
+    found = {}
+    print("| places | method | R@1 | R@5 | R@10 | AP |\n|---|---|---|---|---|---|")
+    for name, about in NAMES.items():
+        for way, (describe, gallery) in ways.items():
+            scores = score_bank(bank(args.work, name), describe, gallery)
+            found[f"{name}/{way}"] = scores.to_dict()
+            cells = (
+                f"{100 * s.value:.1f} [{100 * s.low:.1f}, {100 * s.high:.1f}]"
+                for s in (scores.scores[k] for k in ("R@1", "R@5", "R@10", "AP"))
+            )
+            print(f"| {about} | {way} | {' | '.join(cells)} |", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
