@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -10,9 +9,8 @@ import pytest
 from PIL import Image
 
 from crossfix.errors import DataError, ModelError, RunError
-from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
-from crossfix.evaluate.benchmark import evaluate_bank, evaluate_folder, open_measurable
-from crossfix.worlds.pairs import TRUTH, BankPlan
+from crossfix.evaluate.baselines import ColourHistogram
+from crossfix.evaluate.benchmark import evaluate_folder, open_measurable
 
 
 @pytest.fixture(scope="module")
@@ -65,23 +63,3 @@ def test_a_model_that_tells_nothing_apart_is_refused(folder: Path, tmp_path: Pat
 def test_an_unknown_model_is_refused():
     with pytest.raises(ModelError, match="nonsense"):
         open_measurable("nonsense")
-
-
-def test_a_bank_of_pairs(tmp_path: Path):
-    plan = BankPlan(("farmland",), places=6, seed=0, px=48, epochs=1, views=2)
-    generator = np.random.default_rng(0)
-    satellite = generator.integers(0, 256, (6, 1, 72, 72, 3), dtype=np.uint8)
-    drone = np.stack([np.rot90(satellite[:, 0, 12:60, 12:60], turn, axes=(1, 2)) for turn in (0, 1)], axis=1)
-    np.save(tmp_path / "satellite.npy", satellite)
-    np.save(tmp_path / "drone.npy", drone)
-    np.savez(tmp_path / "truth.npz", **{name: np.zeros(6, np.int64) for name in TRUTH})
-    (tmp_path / "meta.json").write_text(json.dumps({"plan": asdict(plan)}))
-    results = evaluate_bank(RotatedHog(), tmp_path)
-    assert (results["queries"], results["places"], results["gallery"]) == (12, 6, 6)
-    assert results["metrics"]["r1"]["value"] == 1.0
-    assert results["data"] == str(tmp_path)
-
-
-def test_a_folder_that_is_no_bank(tmp_path: Path):
-    with pytest.raises(DataError, match="no readable bank"):
-        evaluate_bank(RotatedHog(), tmp_path)

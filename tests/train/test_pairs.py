@@ -5,6 +5,7 @@ import pytest
 
 from crossfix.errors import InputError
 from crossfix.train.pairs import PairSampler, split_places
+from crossfix.worlds.pairs import PairBank
 
 
 def test_split_is_whole_disjoint_and_fair():
