@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from crossfix.cli.progress import bar
 from crossfix.errors import InputError, PhotoError
 from crossfix.geo.geodesy import check_lonlat
 from crossfix.geo.metadata import read_photo
-from crossfix.geo.photo import Photo, Prior, Sourced
+from crossfix.geo.photo import Prior, Sourced
 from crossfix.index.store import MapIndex
 from crossfix.locate import output
 from crossfix.locate.fix import Failure, Fix
@@ -45,6 +46,7 @@ def locate(
     top: Annotated[int, typer.Option(help="Candidates to look at closely.")] = 10,
     matcher: Annotated[str, typer.Option(help="Local features: sift, or xfeat with its weights.")] = "sift",
     matcher_weights: Annotated[Path | None, typer.Option("--matcher-weights", help="Weights file of xfeat.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model the map was indexed with, if it is a folder and no name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Tell where photos were taken.
@@ -52,15 +54,21 @@ def locate(
     Exit code 0: all photos were worked on (accepted or not, the fix says which); 1: some could not be read or matched at all, the others
     were; 2: none could, or an option is wrong.
     """
+    # These import torch and rasterio, which takes seconds: --help must answer at once.
+    from crossfix.locate.fix import Failure
+    from crossfix.locate.locator import Locator
+
     form_of_file = output.format_of(out, form)
+    if radius_m is not None and near is None and ignore_gps:
+        raise InputError("a radius needs a position", where="--radius-m", mend="give --near LAT,LON too, or leave out --ignore-gps")
     given = given_prior(near, radius_m, height_m, heading_deg, pitch_deg, fov_deg)
     paths = photo_paths(photos)
     index = MapIndex.open(map_)
-    locator = Locator(index, registry.load(index.model_id), top=top, matcher=matcher, matcher_weights=matcher_weights)
+    locator = Locator(index, registry.load(model or index.model_id), top=top, matcher=matcher, matcher_weights=matcher_weights)
     results: list[Fix | Failure] = []
     with bar("Locating", quiet=as_json) as report:
-        for done, path in enumerate(paths):
-            results.append(_one(locator, path, given, ignore_gps))
+        for done, (path, name) in enumerate(zip(paths, names(paths), strict=True)):
+            results.append(_one(locator, path, name, given, ignore_gps))
             report(done + 1, len(paths))
     if out is not None:
         output.write(output.render(results, form_of_file), out)
@@ -101,8 +109,6 @@ def given_prior(
         check_lonlat(lon, lat, where="--near")
     if radius_m is not None and not 0 < radius_m < 2.1e7:
         raise InputError(f"a radius of {radius_m:g} m makes no sense", where="--radius-m", mend="give metres above 0")
-    if radius_m is not None and near is None:
-        raise InputError("a radius needs a position", where="--radius-m", mend="give --near LAT,LON too")
     if heading_deg is not None and not -360 <= heading_deg <= 360:
         raise InputError(f"a heading of {heading_deg:g} degrees makes no sense", where="--heading-deg", mend="give 0 to 360")
     if pitch_deg is not None and not -90 <= pitch_deg <= 90:
@@ -151,16 +157,20 @@ def _flag(value: float | None, option: str) -> Sourced | None:
     return None if value is None else Sourced(value, f"flag:{option}")
 
 
-def _one(locator: Locator, path: Path, given: Prior, ignore_gps: bool) -> Fix | Failure:
+def _one(locator: Locator, path: Path, name: str, given: Prior, ignore_gps: bool) -> Fix | Failure:
+    from crossfix.locate.fix import Failure
+
     try:
-        photo: Photo = read_photo(path)
-        prior = photo.prior.without_position() if ignore_gps or given.has_position else photo.prior
-        return locator.locate(photo, prior.merged(given))
+        photo = replace(read_photo(path), name=name)
+        hidden = ignore_gps or given.has_position
+        return locator.locate(photo, (photo.prior.without_position() if hidden else photo.prior).merged(given))
     except (PhotoError, InputError) as error:
-        return Failure(path.name, str(error))
+        return Failure(name, str(error))
 
 
 def _show(results: list[Fix | Failure], out: Path | None) -> None:
+    from crossfix.locate.fix import Failure
+
     console = Console(file=sys.stdout)
     table = Table(title=None if out is None else f"written to {out}")
     for title in ("photo", "camera lat, lon", "centre lat, lon", "95 % within", "heading", "confidence", "accepted", "by"):

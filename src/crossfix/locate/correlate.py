@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from crossfix.locate.query import Mask, Pixels, Query, turn, warp
+from crossfix.locate.query import Mask, Pixels, Query, turn
 
 Field = npt.NDArray[np.complex64]
+Reals = npt.NDArray[np.floating]
 
 TEMPLATE_PX = 96
 COARSE_PX = 48
@@ -136,32 +137,53 @@ def refinements(peak: Peak) -> list[tuple[float, float]]:
     return [(peak.heading_deg + step, peak.scale * scale) for step in FINE_STEPS_DEG for scale in (0.96, 1.0, 1.04)]
 
 
+def strongest(query: Query, target: Target, trials: Iterable[tuple[float, float]], count: int) -> list[tuple[float, float, float]]:
+    """The best places of a query on one large crop.
+
+    Args:
+        query: the photo's plane.
+        target: the crop.
+        trials: bearings of the plane's upper edge and scales to try.
+        count: how many places.
+
+    Returns:
+        At most `count` of (x, y, score), crop pixels of the photo's centre, best first; no two nearer than 0.4 of the query square's side.
+    """
+    best = np.full((target.px, target.px), -1.0, np.float32)
+    for heading, scale in trials:
+        field, mask, centre = _template(query, heading, scale * target.template_px)
+        scores = _scores(field, mask, centre, target, {})
+        if scores is None:
+            continue
+        score, allowed, x, y = scores
+        rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
+        if len(rows) == 0:
+            continue
+        part = np.where(allowed, score, -1.0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        top, left = int(y[rows[0]]), int(x[columns[0]])
+        window = best[top : top + part.shape[0], left : left + part.shape[1]]
+        np.maximum(window, part[: window.shape[0], : window.shape[1]], out=window)
+    found: list[tuple[float, float, float]] = []
+    reach = round(0.4 * target.template_px)
+    while len(found) < count:
+        row, column = divmod(int(best.argmax()), target.px)
+        if best[row, column] <= 0:
+            break
+        found.append((float(column), float(row), float(best[row, column])))
+        best[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = -1.0
+    return found
+
+
 def _try(query: Query, targets: Sequence[Target], heading: float, scale: float, best: list[Peak | None]) -> None:
     """Correlates one turned and scaled template with all crops and keeps what is better."""
     field, mask, centre = _template(query, heading, scale * targets[0].template_px)
-    rows, columns = field.shape
-    own = float(np.sum(np.abs(field) ** 2))
-    if own < 1e-3:
-        return
-    share = float(mask.mean())
     spectra: dict[int, Field] = {}
     for k, target in enumerate(targets):
-        size = target.energy.shape[0]
-        if max(rows, columns) > size:
+        scores = _scores(field, mask, centre, target, spectra)
+        if scores is None:
             continue
-        if size not in spectra:
-            spectra[size] = np.conj(np.asarray(scipy.fft.fft2(field, s=(size, size)), dtype=np.complex64))
-        height, width = size - rows + 1, size - columns + 1
-        response = np.asarray(scipy.fft.ifft2(target.spectrum * spectra[size]).real[:height, :width])
-        energy = _box(target.energy, columns, rows)[:height, :width] * (rows * columns * share)
-        score = response / np.sqrt(np.maximum(energy, 0.05 * own) * own)
-        # Only positions that put the photo's centre on the crop and half of the template on valid ground.
-        x = np.arange(width) + centre[0] - target.rim
-        y = np.arange(height) + centre[1] - target.rim
-        on_crop = ((y >= 0) & (y <= target.px - 1))[:, None] & ((x >= 0) & (x <= target.px - 1))[None, :]
-        allowed = on_crop & (_box(target.valid, columns, rows)[:height, :width] > 0.5)
-        if allowed.sum() < 50:
-            continue
+        score, allowed, x, y = scores
+        height, width = score.shape
         row, column = divmod(int(np.where(allowed, score, -1.0).argmax()), width)
         value = float(score[row, column])
         before = best[k]
@@ -174,6 +196,29 @@ def _try(query: Query, targets: Sequence[Target], heading: float, scale: float, 
         best[k] = Peak((float(x[column] + dx), float(y[row] + dy)), heading % 360.0, scale, value, psr, sigma)
 
 
+def _scores(
+    field: Field, mask: Mask, centre: tuple[float, float], target: Target, spectra: dict[int, Field]
+) -> tuple[Reals, Mask, Reals, Reals] | None:
+    """Normalised correlation of a template with a crop, where it counts, and the crop pixels of the photo's centre by column and row."""
+    rows, columns = field.shape
+    own = float(np.sum(np.abs(field) ** 2))
+    size = target.energy.shape[0]
+    if own < 1e-3 or max(rows, columns) > size:
+        return None
+    if size not in spectra:
+        spectra[size] = np.conj(np.asarray(scipy.fft.fft2(field, s=(size, size)), dtype=np.complex64))
+    height, width = size - rows + 1, size - columns + 1
+    response = np.asarray(scipy.fft.ifft2(target.spectrum * spectra[size]).real[:height, :width])
+    energy = _box(target.energy, columns, rows)[:height, :width] * (rows * columns * float(mask.mean()))
+    score = response / np.sqrt(np.maximum(energy, 0.05 * own) * own)
+    # Only positions that put the photo's centre on the crop and half of the template on valid ground.
+    x = np.arange(width) + centre[0] - target.rim
+    y = np.arange(height) + centre[1] - target.rim
+    on_crop = ((y >= 0) & (y <= target.px - 1))[:, None] & ((x >= 0) & (x <= target.px - 1))[None, :]
+    allowed = on_crop & (_box(target.valid, columns, rows)[:height, :width] > 0.5)
+    return None if allowed.sum() < 50 else (score, allowed, x, y)
+
+
 def _template(query: Query, heading_deg: float, px: float) -> tuple[Field, Mask, tuple[float, float]]:
     """North-up edge field of the query's plane with `px` pixels a square side, its mask, and where the photo's centre lies in it."""
     x0, y0, x1, y1 = query.extent
@@ -183,7 +228,7 @@ def _template(query: Query, heading_deg: float, px: float) -> tuple[Field, Mask,
     size = (round(2 * reach[0] * px), round(2 * reach[1] * px))
     centre = ((size[0] - 1) / 2, (size[1] - 1) / 2)
     to_plane = turn(heading_deg) @ np.array([[1 / px, 0, -centre[0] / px], [0, 1 / px, -centre[1] / px], [0, 0, 1]])
-    pixels, valid = warp(query.photo.pixels, query.to_photo @ to_plane, size)
+    pixels, valid = query.picture.warp(query.to_photo @ to_plane, size)
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     plane = np.stack([x.ravel(), y.ravel(), np.ones(x.size)]).T @ to_plane.T
     within = (plane[:, 0] >= x0) & (plane[:, 0] <= x1) & (plane[:, 1] >= y0) & (plane[:, 1] <= y1)

@@ -27,6 +27,9 @@ DENSE_SPAN = 2.2
 _SIDE_STEP = 1.05
 _KEPT_FEATURES = 96
 _KEPT_TARGETS = 256
+_KEPT_REGIONS = 24
+MAX_REGION_PX = 640
+MAX_REGION_READ_PX = 8000
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Crops:
         self._extractor = extractor
         self._features: OrderedDict[tuple[object, ...], tuple[Grid, Features]] = OrderedDict()
         self._targets: OrderedDict[tuple[object, ...], tuple[Grid, correlate.Target]] = OrderedDict()
+        self._regions: OrderedDict[tuple[object, ...], tuple[Grid, correlate.Target]] = OrderedDict()
 
     def features(self, lon: float, lat: float, side_m: float) -> tuple[Grid, Features]:
         """Local features around a place.
@@ -112,6 +116,30 @@ class Crops:
             return Grid(lon, lat, px, gsd), correlate.prepare(chip.pixels, chip.valid, template_px)
 
         return _kept(self._targets, (lon, lat, template_px, round(side_m, 3)), make, _KEPT_TARGETS)
+
+    def region(self, lon: float, lat: float, reach_m: float, side_m: float, template_px: int) -> tuple[Grid, correlate.Target] | None:
+        """A whole region prepared for correlation.
+
+        Args:
+            lon: of its middle, degrees.
+            lat: of its middle, degrees.
+            reach_m: half of its side.
+            side_m: ground length of the query square's side.
+            template_px: pixels along the query square's side.
+
+        Returns:
+            None if the region is too large for it to be read or correlated quickly.
+        """
+        gsd = _SIDE_STEP ** round(np.log(side_m) / np.log(_SIDE_STEP)) / template_px
+        px = round(2 * reach_m / gsd)
+        if px > MAX_REGION_PX or 2 * reach_m > MAX_REGION_READ_PX * self._map.gsd_m:
+            return None
+
+        def make() -> tuple[Grid, correlate.Target]:
+            chip = self._map.read_square(lon, lat, px * gsd, px)
+            return Grid(lon, lat, px, gsd), correlate.prepare(chip.pixels, chip.valid, template_px)
+
+        return _kept(self._regions, (lon, lat, px, gsd), make, _KEPT_REGIONS)
 
 
 def _kept(store: OrderedDict[tuple[object, ...], Kept], key: tuple[object, ...], make: Callable[[], Kept], limit: int) -> Kept:

@@ -21,6 +21,7 @@ from crossfix.locate.retrieve import Hit, supposed_headings
 Matrix = npt.NDArray[np.float64]
 
 VIEW_FEATURES = 2000
+SCANNED = 6
 REFINED = 4
 REGISTERED = 6
 SURE_INLIERS = 45
@@ -65,6 +66,32 @@ class Laid:
     ground: Matrix
     middle: tuple[float, float]
     turned_deg: float
+
+
+def scan(query: Query, crops: Crops, lon: float, lat: float, reach_m: float) -> list[tuple[float, float]]:
+    """Places of a whole region where the photo's edges fall well: what retrieval missed, where the region is small enough to look.
+
+    Args:
+        query: the photo.
+        crops: of the map.
+        lon: the region's middle, degrees.
+        lat: the region's middle, degrees.
+        reach_m: half of its side.
+
+    Returns:
+        Lon and lat of the best places; empty where the scale is unknown or the region too large.
+    """
+    if query.side_m is None:
+        return []
+    region = crops.region(lon, lat, reach_m, query.side_m, correlate.COARSE_PX)
+    if region is None:
+        return []
+    grid, target = region
+    headings = None if query.heading_deg is None else supposed_headings(query)
+    scales = (1.0,) if headings is None else (0.96, 1.04)
+    found = correlate.strongest(query, target, correlate.trials(headings, scales), SCANNED)
+    local = grid.local(np.array([(x, y) for x, y, _ in found]).reshape(-1, 2))
+    return [grid.frame.to_lonlat(float(east), float(north)) for east, north in local]
 
 
 def correlate_all(query: Query, hits: list[Hit], crops: Crops) -> list[Dense | None]:

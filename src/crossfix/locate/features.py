@@ -74,7 +74,7 @@ class Sift:
     def extract(self, pixels: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_], limit: int) -> Features:
         """See :class:`Extractor`."""
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        keypoints, descriptors = cv2.SIFT.create(nfeatures=limit, contrastThreshold=0.015).detectAndCompute(grey, _inner(valid))
+        keypoints, descriptors = cv2.SIFT.create(nfeatures=limit, contrastThreshold=0.015, enable_precise_upscale=True).detectAndCompute(grey, _inner(valid))
         if descriptors is None or len(keypoints) == 0:
             return Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32))
         keypoints, descriptors = keypoints[:limit], descriptors[:limit]

@@ -26,7 +26,6 @@ OBLIQUE_PITCH_DEG = -80.0
 MIN_DEPRESSION_DEG = 12.0
 FAR_EDGE_HEIGHTS = 3.0
 MIN_TEXTURE = 2.0
-_WORKING_PX = 2000
 _TEXTURE_PX = 256
 
 
@@ -70,6 +69,7 @@ class Query:
 
     Attributes:
         photo: the photo.
+        picture: its pixels, ready to be drawn at any size.
         to_photo: 3x3 homography from plane points to photo pixels.
         extent: plane limits x0, y0, x1, y1 of the usable picture.
         side_m: ground length of the query square's side, None where height or field of view is unknown.
@@ -79,6 +79,7 @@ class Query:
     """
 
     photo: Photo
+    picture: Reduced
     to_photo: Matrix
     extent: tuple[float, float, float, float]
     side_m: float | None
@@ -118,7 +119,7 @@ class Query:
         side = None
         if height is not None and fov is not None and (steep or pitch is None):
             side = 2 * height * math.tan(math.radians(fov) / 2) * short / width_px
-        return cls(photo, to_photo, (-half_x, -half_y, half_x, half_y), side, heading, steep, rectified=False)
+        return cls(photo, Reduced(photo.pixels), to_photo, (-half_x, -half_y, half_x, half_y), side, heading, steep, rectified=False)
 
     @property
     def longest(self) -> float:
@@ -143,7 +144,7 @@ class Query:
             step = 1 / square_px
             to_plane = to_plane @ np.array([[step, 0, low[0] + step / 2], [0, step, low[1] + step / 2], [0, 0, 1]])
             to_photo = self.to_photo @ to_plane
-            pixels, valid = warp(self.photo.pixels, to_photo, size)
+            pixels, valid = self.picture.warp(to_photo, size)
             centre = (-low[0] * square_px - 0.5, -low[1] * square_px - 0.5)
             self._views[key] = View(pixels, valid, to_photo, float(square_px), (float(centre[0]), float(centre[1])))
         return self._views[key]
@@ -161,7 +162,7 @@ class Query:
             step = share / px
             offset = -share / 2 + step / 2
             to_plane = turn(heading) @ np.array([[step, 0, offset], [0, step, offset], [0, 0, 1]])
-            pixels, _ = warp(self.photo.pixels, self.to_photo @ to_plane, (px, px))
+            pixels, _ = self.picture.warp(self.to_photo @ to_plane, (px, px))
             made.append(Square(pixels, heading, share))
         return made
 
@@ -179,35 +180,50 @@ def turn(heading_deg: float) -> Matrix:
     return np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
 
 
-def warp(pixels: Pixels, to_source: Matrix, size: tuple[int, int]) -> tuple[Pixels, Mask]:
-    """Draws a picture through a homography, averaging where it reduces.
+class Reduced:
+    """A picture and its reductions by powers of the square root of two, made when first needed.
 
     Args:
-        pixels: (H, W, 3) source.
-        to_source: 3x3, target pixel (x, y, 1) to source pixel.
-        size: width and height of the target.
-
-    Returns:
-        The target and where it lies inside the source.
+        pixels: (H, W, 3).
     """
-    height, width = pixels.shape[:2]
-    columns, rows = size
-    reduce = max(1.0, _pixel_scale(to_source, size))
-    if reduce > 1.2:
-        small = (max(round(width / reduce), 1), max(round(height / reduce), 1))
-        pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        fx, fy = width / small[0], height / small[1]
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.pixels = pixels
+        self._levels: dict[int, Pixels] = {0: pixels}
+
+    def level(self, reduction: float) -> tuple[Pixels, Matrix]:
+        """The picture reduced by at most `reduction`, and the 3x3 matrix from its pixels to those of the whole."""
+        number = max(0, math.floor(2 * math.log2(max(reduction, 1.0))))
+        height, width = self.pixels.shape[:2]
+        if number not in self._levels:
+            small = (max(round(width / 2 ** (number / 2)), 1), max(round(height / 2 ** (number / 2)), 1))
+            self._levels[number] = np.asarray(cv2.resize(self.pixels, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        pixels = self._levels[number]
+        fx, fy = width / pixels.shape[1], height / pixels.shape[0]
         # cv2.resize aligns the outer edges of the corner pixels, so centres shift by half a pixel of each grid.
-        to_source = np.linalg.inv(np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])) @ to_source
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    out = cv2.warpPerspective(pixels, to_source, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
-    m = to_source.astype(np.float32)
-    w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        u, v = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
-    valid = (w > 0) & (u >= -0.5) & (v >= -0.5) & (u <= pixels.shape[1] - 0.5) & (v <= pixels.shape[0] - 0.5)
-    return np.asarray(out, dtype=np.uint8), valid
+        return pixels, np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])
+
+    def warp(self, to_source: Matrix, size: tuple[int, int]) -> tuple[Pixels, Mask]:
+        """Draws the picture through a homography, averaging where it reduces.
+
+        Args:
+            to_source: 3x3, target pixel (x, y, 1) to pixel of the whole picture.
+            size: width and height of the target.
+
+        Returns:
+            The target and where it lies inside the picture.
+        """
+        columns, rows = size
+        pixels, to_whole = self.level(_pixel_scale(to_source, size))
+        m = np.linalg.inv(to_whole) @ to_source
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        out = cv2.warpPerspective(pixels, m, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        x, y = np.arange(columns)[None, :], np.arange(rows)[:, None]
+        w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u, v = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / w, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / w
+        valid = (w > 0) & (u >= -0.5) & (v >= -0.5) & (u <= pixels.shape[1] - 0.5) & (v <= pixels.shape[0] - 0.5)
+        return np.asarray(out, dtype=np.uint8), valid
 
 
 def transform(matrix: Matrix, points: npt.ArrayLike) -> Matrix:
@@ -265,4 +281,4 @@ def _oblique(photo: Photo, height_m: float, fov_deg: float, pitch_deg: float, he
     to_photo = np.linalg.inv(to_ground) @ plane_to_ground
     to_photo /= to_photo[2, 2]
     extent = (-across / side, -(far - centre) / side, across / side, (centre - near) / side)
-    return Query(photo, to_photo, extent, side, heading_deg, steep=False, rectified=True)
+    return Query(photo, Reduced(photo.pixels), to_photo, extent, side, heading_deg, steep=False, rectified=True)
