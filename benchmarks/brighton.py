@@ -28,6 +28,10 @@ from mobilenet import MobileNetGem, shared
 
 WRONG_BY_M = 50.0
 RADIUS_M = 100.0
+HEADER = (
+    "| map | position | photos | within 2 m | 5 m | 10 m | 25 m | median m | accepted | of them within 5 m | in the 95 % circle "
+    "| s a photo |"
+)
 
 
 def main() -> None:
@@ -45,10 +49,8 @@ def main() -> None:
     )
     xfeat = folder / "weights" / "xfeat.safetensors"
     rows = []
-    print(
-        "| map | position | photos | within 2 m | 5 m | 10 m | 25 m | median m | accepted | of them right | in the 95 % circle | s a photo |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print(HEADER)
+    print("|---" * 12 + "|")
     for name in ("ortho_full.tif", "ortho.tif"):
         with tempfile.TemporaryDirectory() as space, GeoMap.open([folder / "data" / "brighton" / name]) as geomap:
             plan = TilingPlan.default(geomap)
@@ -83,9 +85,8 @@ def measure(locator: Locator, folder: Path, row: dict[str, str], hidden: bool, v
         evidence = " ".join(f"{key}={value:.2f}" for key, value in fix.features.items())
         turned = None if fix.heading_deg is None else (fix.heading_deg - float(row["match_yaw_deg"]) + 180) % 360 - 180
         camera = None if fix.lon is None else distance_m(fix.lon, fix.lat, float(row["cam_lon"]), float(row["cam_lat"]))
-        print(
-            f"{row['file']} error {error:.2f} r95 {fix.radius95_m:.2f} camera {camera} heading {turned} {fix.method} {fix.confidence:.3f} {evidence} {seconds:.2f} s"
-        )
+        print(f"{row['file']} error {error:.2f} within {fix.radius95_m:.2f} camera {camera} heading {turned}", end=" ")
+        print(f"{fix.method} {fix.confidence:.3f} {evidence}")
     return {
         "on_map": row["centre_on_map"] == "1",
         "error": error,

@@ -23,7 +23,9 @@ Matrix = npt.NDArray[np.float64]
 VIEW_FEATURES = 2000
 SCANNED = 6
 REFINED = 4
-REGISTERED = 6
+REGISTERED = 5
+CLEAR_CASE = 2
+CLEAR_FACTOR = 2.0
 SURE_INLIERS = 45
 _TURN_TOLERANCE_DEG = 20.0
 _KNOWN_SCALE_FACTOR = 1.5
@@ -141,7 +143,7 @@ def register_all(query: Query, hits: list[Hit], dense: list[Dense | None], crops
     laid: list[Laid | None] = [None] * len(hits)
     views: dict[tuple[int, int], tuple[View, Features]] = {}
     order = sorted(range(len(hits)), key=lambda k: (-_strength(dense[k]), k))
-    for k in order[:REGISTERED]:
+    for k in order[: _tries([_strength(dense[k]) for k in order])]:
         side = query.side_m or hits[k].side_m
         peak = dense[k]
         if query.side_m is None and peak is not None:
@@ -225,6 +227,12 @@ def in_frame(grid: Grid, local_n2: Matrix, frame: LocalFrame) -> Matrix:
     lon, lat = grid.frame.to_lonlat(local_n2[:, 0], local_n2[:, 1])
     east, north = frame.to_local(lon, lat)
     return np.column_stack([east, north])
+
+
+def _tries(strengths: list[float]) -> int:
+    """How many candidates to register: few where one stands out, for each costs the features of a crop."""
+    clear = strengths[0] > 0 and all(other < strengths[0] / CLEAR_FACTOR for other in strengths[1:])
+    return CLEAR_CASE if clear else REGISTERED
 
 
 def _strength(dense: Dense | None) -> float:

@@ -74,7 +74,9 @@ class Sift:
     def extract(self, pixels: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_], limit: int) -> Features:
         """See :class:`Extractor`."""
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        keypoints, descriptors = cv2.SIFT.create(nfeatures=limit, contrastThreshold=0.015, enable_precise_upscale=True).detectAndCompute(grey, _inner(valid))
+        keypoints, descriptors = cv2.SIFT.create(nfeatures=limit, contrastThreshold=0.015, enable_precise_upscale=True).detectAndCompute(
+            grey, _inner(valid)
+        )
         if descriptors is None or len(keypoints) == 0:
             return Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32))
         keypoints, descriptors = keypoints[:limit], descriptors[:limit]
@@ -184,8 +186,3 @@ def _inner(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """Mask without a rim at the border of what is valid, where the edge itself would be the feature."""
     size = 2 * _EDGE_PX + 1
     return np.asarray(cv2.erode(valid.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1) * 255, dtype=np.uint8)
-
-
-def wrap_deg(angle: float) -> float:
-    """An angle brought into [-180, 180)."""
-    return (angle + 180.0) % 360.0 - 180.0

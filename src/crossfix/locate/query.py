@@ -121,12 +121,6 @@ class Query:
             side = 2 * height * math.tan(math.radians(fov) / 2) * short / width_px
         return cls(photo, Reduced(photo.pixels), to_photo, (-half_x, -half_y, half_x, half_y), side, heading, steep, rectified=False)
 
-    @property
-    def longest(self) -> float:
-        """Longer extent of the plane in units of the square's side."""
-        x0, y0, x1, y1 = self.extent
-        return max(x1 - x0, y1 - y0)
-
     def view(self, square_px: int, turned_deg: int = 0) -> View:
         """The plane drawn with `square_px` pixels a square side; kept, since several candidates ask for the same.
 
