@@ -9,12 +9,11 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from worlds_banks import bank
-
 from crossfix.evaluate.bank import score_bank
 from crossfix.models.registry import load
 from crossfix.train.loop import train
 from crossfix.train.recipes import recipe
+from worlds_banks import bank
 
 
 def main() -> None:

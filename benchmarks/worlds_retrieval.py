@@ -9,11 +9,10 @@ import argparse
 import json
 from pathlib import Path
 
-from worlds_banks import bank
-
-from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
 from crossfix.evaluate.bank import score_bank
+from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
 from crossfix.models.registry import load
+from worlds_banks import bank
 
 NAMES = {"test": "unseen places of the training regions", "desert": "unseen region: desert", "delta": "unseen region: delta"}
 

@@ -29,14 +29,14 @@ def test_shapes_and_names(bank: PairBank) -> None:
 
 
 def test_an_interrupted_bank_goes_on_and_ends_the_same(bank: PairBank, tmp_path: Path) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(done: int, total: int) -> None:
         if done == 1:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         make_pair_bank(tmp_path / "b", PLAN, workers=1, progress=kill)
     with pytest.raises(DataError):
         PairBank.open(tmp_path / "b")
@@ -80,7 +80,7 @@ def test_cameras_look_where_the_truth_says() -> None:
         centre, side = np.array([30.0, -20.0]), 150.0
         camera, (east, north, heading, pitch, height, fov) = draw_camera(plan, centre, side, rng)
         level = Camera(camera.east_m, camera.north_m, height, heading, pitch, fov, 64, 64)
-        assert np.allclose(level.centre_on_ground(), centre + (east, north), atol=1e-6)
+        assert np.allclose(level.centre_on_ground(), centre + np.array([east, north]), atol=1e-6)
         assert max(abs(east), abs(north)) <= plan.offset * side
         assert plan.height_m[0] <= height <= plan.height_m[1]
         assert -100 < pitch < -45

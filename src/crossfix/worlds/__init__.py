@@ -7,7 +7,8 @@ Frame: local (east, north, up) metres about the world's centre; up 0 is the mean
 """
 
 from crossfix.worlds.epoch import Epoch
-from crossfix.worlds.region import REGIONS, Region, region_named
+from crossfix.worlds.region import Region
+from crossfix.worlds.regions import REGIONS, region_named
 from crossfix.worlds.scene import Scene, Shot
 from crossfix.worlds.world import World
 

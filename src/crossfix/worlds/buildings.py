@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import numpy.typing as npt
 from crossfix.worlds.region import ROOFS, WALLS, Build
 
 F32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 FLAT, GABLE, HIP, SHED = range(4)
 _KINDS = {"flat": FLAT, "gable": GABLE, "hip": HIP, "shed": SHED}
 _FLOOR_M = 3.0
@@ -43,7 +46,13 @@ class Parts:
         """From rows (x, y, w, d, angle, height, rise, roof, roof r g b, wall r g b, building); the base is zero."""
         table = np.asarray(rows, np.float32).reshape(-1, 15)
         return Parts(
-            *(table[:, i] for i in range(7)),
+            x=table[:, 0],
+            y=table[:, 1],
+            w=table[:, 2],
+            d=table[:, 3],
+            angle=table[:, 4],
+            height=table[:, 5],
+            rise=table[:, 6],
             roof=table[:, 7].astype(np.int8),
             roof_rgb=table[:, 8:11],
             wall_rgb=table[:, 11:14],
@@ -108,15 +117,17 @@ def draw_building(
             part(-side * (front - wing) / 2, 0, wing, depth)
         if shape == 3:
             part(0, (depth - arm * 0.7) / 2, front, arm * 0.7)
-    _furnish(rows, part, kind, shape, front, depth, height, slope, rng)
+    _furnish(part, kind, shape, front, depth, height, slope, rng)
     return rows
 
 
-def _furnish(rows, part, kind, shape, front, depth, height, slope, rng) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _furnish(
+    part: Callable[..., None], kind: int, shape: int, front: float, depth: float, height: float, slope: float, rng: np.random.Generator
+) -> None:
     """Chimneys, plant rooms, machines and skylights: the small things on roofs that both views see."""
     metal, dark, light = np.array([0.5, 0.5, 0.5]), np.array([0.08, 0.09, 0.12]), np.array([0.75, 0.77, 0.78])
     if kind == FLAT and front * depth > 150:
-        for _ in range(int(rng.integers(1, 3 + front * depth / 350))):
+        for _ in range(int(rng.integers(1, int(3 + front * depth / 350)))):
             u, v = rng.uniform(-0.36, 0.36, 2) * (front, depth if shape == 0 else depth * 0.4)
             if shape:
                 v -= depth * 0.24
@@ -165,13 +176,13 @@ def _template(kind: int, w: F32, d: F32, h: F32, rise: F32) -> tuple[F32, npt.ND
     over = np.where(kind == FLAT, 0, np.minimum(0.45, 0.05 * d)).astype(np.float32)
     top = h + (0.5 if kind == FLAT else 0)
 
-    def point(x: F32, y: F32, z: F32) -> F32:
+    def point(x: Floats, y: Floats, z: Floats) -> Floats:
         return np.stack([x, y, z], -1)
 
-    tris: list[tuple[F32, F32, F32]] = []
+    tris: list[tuple[Floats, Floats, Floats]] = []
     roof: list[bool] = []
 
-    def quad(a: F32, b: F32, c: F32, e: F32, is_roof: bool) -> None:
+    def quad(a: Floats, b: Floats, c: Floats, e: Floats, is_roof: bool) -> None:
         tris.extend([(a, b, c), (a, c, e)])
         roof.extend([is_roof, is_roof])
 

@@ -35,7 +35,7 @@ def _tile(index: int) -> npt.NDArray[np.float32]:
     raw = np.random.default_rng(1000 + index).standard_normal((_TILE, _TILE))
     smooth = gaussian_filter(raw, 3.0, mode="wrap")
     smooth /= 2.5 * smooth.std()
-    return np.clip(smooth, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(smooth, -1, 1), np.float32)
 
 
 def noise(x: Floats, y: Floats, cell: float, index: int = 0) -> npt.NDArray[np.float32]:
@@ -50,7 +50,7 @@ def noise(x: Floats, y: Floats, cell: float, index: int = 0) -> npt.NDArray[np.f
     scale = 8.0 / cell
     i = np.floor(np.asarray(x) * scale).astype(np.int64) & (_TILE - 1)
     j = np.floor(np.asarray(y) * scale).astype(np.int64) & (_TILE - 1)
-    return _tile(index)[j, i]
+    return np.asarray(_tile(index)[j, i])
 
 
 def smooth_noise(x: Floats, y: Floats, cell: float, index: int = 0) -> npt.NDArray[np.float64]:
@@ -72,7 +72,7 @@ def speckle(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[np.float32]
     h ^= h >> np.uint32(15)
     h *= np.uint32(0x2C1B3C6D)
     h ^= h >> np.uint32(12)
-    return (h & np.uint32(0xFFFF)).astype(np.float32) / np.float32(65536)
+    return np.asarray((h & np.uint32(0xFFFF)).astype(np.float32) / np.float32(65536))
 
 
 def noise_grid(xs: Floats, ys: Floats, cell: float, index: int = 0) -> npt.NDArray[np.float32]:
@@ -80,4 +80,4 @@ def noise_grid(xs: Floats, ys: Floats, cell: float, index: int = 0) -> npt.NDArr
     scale = 8.0 / cell
     i = np.floor(xs * scale).astype(np.int64) & (_TILE - 1)
     j = np.floor(ys * scale).astype(np.int64) & (_TILE - 1)
-    return _tile(index)[np.ix_(j, i)]
+    return np.asarray(_tile(index)[np.ix_(j, i)])

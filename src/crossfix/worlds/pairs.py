@@ -25,7 +25,7 @@ from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.worlds.epoch import Epoch
 from crossfix.worlds.noise import keyed_rng
-from crossfix.worlds.region import region_named
+from crossfix.worlds.regions import region_named
 from crossfix.worlds.sensor import Sensor
 from crossfix.worlds.world import World
 

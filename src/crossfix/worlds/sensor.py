@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ class Sensor:
         Returns:
             (h, w, 3) uint8 RGB.
         """
-        picture: F32 = light * (np.asarray(self.balance, np.float32) * np.float32(self.exposure)) + np.float32(self.lift)
+        picture: npt.NDArray[Any] = light * (np.asarray(self.balance, np.float32) * np.float32(self.exposure)) + np.float32(self.lift)
         if self.blur_px > 0.25:
             picture = cv2.GaussianBlur(picture, (0, 0), self.blur_px)
         grey = picture @ _LUMA

@@ -16,7 +16,8 @@ from crossfix.worlds.ground import paint, vegetation
 from crossfix.worlds.layout import Layout, lay_out
 from crossfix.worlds.noise import keyed_rng, smooth_noise, speckle
 from crossfix.worlds.raster import Canvas, rectangle
-from crossfix.worlds.region import Region, region_named
+from crossfix.worlds.region import Region
+from crossfix.worlds.regions import region_named
 from crossfix.worlds.scene import BARK, CAR, GROUND, LEAF, ROOF, WALL, Scene, Surface
 
 F32 = npt.NDArray[np.float32]
@@ -73,7 +74,8 @@ class World:
         surfaces = [self._ground_surface(), _building_surface(parts), self._tree_surface(wood, epoch), self._car_surface(epoch)]
         surface = Surface(*(np.concatenate([getattr(s, name) for s in surfaces]) for name in ("corners", "kind", "rgb", "base")))
         heights = self._height_grid()
-        slopes = np.stack(np.gradient(heights, _RELIEF_STEP_M)[::-1], -1).astype(np.float32)
+        north, east = np.gradient(heights, _RELIEF_STEP_M)
+        slopes = np.stack([east, north], -1).astype(np.float32)
         return Scene(surface, paint(lay, self.region, epoch, seed), _open_sky(parts, self.half_m), slopes, self.half_m, epoch)
 
     def _lowest(self, parts: buildings.Parts) -> F32:
