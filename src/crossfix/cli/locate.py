@@ -28,6 +28,7 @@ app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
 SOME_FAILED = 1
 ALL_FAILED = 2
+_PLAIN_WIDTH = 140
 
 
 @app.command(epilog="Example: crossfix locate photos/*.JPG --map brighton.cfx -o fixes.geojson")
@@ -172,22 +173,26 @@ def _show(results: list[Fix | Failure], out: Path | None) -> None:
     from crossfix.locate.fix import Failure
 
     console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, width=_PLAIN_WIDTH)
     table = Table(title=None if out is None else f"written to {out}")
-    for title in ("photo", "camera lat, lon", "centre lat, lon", "95 % within", "heading", "confidence", "accepted", "by"):
-        table.add_column(title, justify="right" if title in ("95 % within", "confidence", "heading") else "left")
+    table.add_column("photo", no_wrap=True)
+    for title in ("camera lat, lon", "centre lat, lon", "95 % within", "heading", "confidence", "accepted"):
+        table.add_column(title, justify="left" if "lat" in title else "right", no_wrap=True)
     for fix in results:
         if isinstance(fix, Failure):
-            table.add_row(fix.photo, "-", "-", "-", "-", "-", "failed", "-")
+            table.add_row(fix.photo, "-", "-", "-", "-", "-", "failed")
             continue
-        camera = "unknown" if fix.lat is None or fix.lon is None else f"{fix.lat:.6f}, {fix.lon:.6f}"
         table.add_row(
             fix.photo,
-            camera,
+            "unknown" if fix.lat is None or fix.lon is None else f"{fix.lat:.6f}, {fix.lon:.6f}",
             f"{fix.centre_lat:.6f}, {fix.centre_lon:.6f}",
             f"{fix.radius95_m:.1f} m",
             "-" if fix.heading_deg is None else f"{fix.heading_deg:.1f}°",
             f"{fix.confidence:.2f}",
-            "yes" if fix.accepted else f"no: {fix.reason}",
-            fix.method,
+            "yes" if fix.accepted else "no",
         )
     console.print(table)
+    for fix in results:
+        if not isinstance(fix, Failure) and fix.reason is not None:
+            console.print(f"{fix.photo} is not accepted: {fix.reason}.", highlight=False, markup=False, soft_wrap=True)
