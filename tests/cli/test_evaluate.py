@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 def test_json_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path):
     assert main(["evaluate", "--model", "colour-histogram", "--data", str(folder), "--json", "-o", str(tmp_path / "out")]) == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["metrics"]["r1"]["value"] == 1.0
+    assert json.loads(captured.out)["metrics"]["R@1"]["value"] == 1.0
     assert (tmp_path / "out/results.json").is_file()
     assert "Describing" in captured.err
 

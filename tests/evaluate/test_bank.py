@@ -27,6 +27,6 @@ def test_turned_queries_are_found_by_twelve_headings_and_half_of_them_without():
     aware = score_bank(bank, hog.describe_turned, hog.describe, progress=lambda done, total: seen.append((done, total)))
     blind = score_bank(bank, hog.describe)
     assert (aware.queries, aware.places, aware.gallery) == (12, 6, 6)
-    assert aware.scores["r1"].value == 1.0
-    assert 0.5 <= blind.scores["r1"].value < 1.0
+    assert aware.scores["R@1"].value == 1.0
+    assert 0.5 <= blind.scores["R@1"].value < 1.0
     assert seen == [(6, 18), (18, 18)]

@@ -37,7 +37,7 @@ def test_colours_forgive_white_balance_and_heading():
     tinted = [np.clip(turned(image, 90) * [0.8, 0.6, 0.7], 0, 255).astype(np.uint8) for image in images]
     model = ColourHistogram()
     result = evaluate_pairs(model.describe(tinted), range(30), model.describe(images), range(30))
-    assert result.scores["r1"].value > 0.9
+    assert result.scores["R@1"].value > 0.9
 
 
 def test_a_turned_query_is_found_by_its_gradients():
@@ -47,8 +47,8 @@ def test_a_turned_query_is_found_by_its_gradients():
     wall = model.describe(images)
     aware = evaluate_pairs(model.describe_turned(queries), range(30), wall, range(30))
     blind = evaluate_pairs(model.describe(queries), range(30), wall, range(30))
-    assert aware.scores["r1"].value > 0.95
-    assert blind.scores["r1"].value < 0.5
+    assert aware.scores["R@1"].value > 0.95
+    assert blind.scores["R@1"].value < 0.5
 
 
 def test_the_first_heading_is_the_picture_as_it_stands():

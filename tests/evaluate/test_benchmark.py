@@ -30,8 +30,8 @@ def folder(tmp_path_factory) -> Path:
 def test_a_baseline_finds_turned_copies(folder: Path, name: str):
     seen: list[tuple[int, int]] = []
     results = evaluate_folder(open_measurable(name), folder, progress=lambda done, total: seen.append((done, total)))
-    assert results["metrics"]["r1"]["value"] == 1.0
-    assert results["metrics"]["ap"]["interval95"] == [1.0, 1.0]
+    assert results["metrics"]["R@1"]["value"] == 1.0
+    assert results["metrics"]["AP"]["interval95"] == [1.0, 1.0]
     assert (results["queries"], results["gallery"], results["model"]["name"]) == (8, 8, name)
     assert seen == [(8, 16), (16, 16)]
 

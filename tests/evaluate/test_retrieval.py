@@ -79,8 +79,8 @@ def test_convention_ties_count_against_the_query():
     query = np.array([[1.0, 0.0]])
     gallery = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     scores = evaluate_pairs(query, ["a"], gallery, ["a", "b", "c"]).scores
-    assert scores["r1"].value == 0.0
-    assert scores["ap"].value == 0.5
+    assert scores["R@1"].value == 0.0
+    assert scores["AP"].value == 0.5
 
 
 def test_equal_scores_tie_although_their_sums_round_differently():
@@ -95,9 +95,9 @@ def test_known_values():
     angle = np.deg2rad([0, 10, 20, 30, 40])
     gallery = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     result = evaluate_pairs(gallery[:1], ["a"], gallery, ["x", "a", "y", "a", "z"])
-    assert result.scores["r1"].value == 0.0
-    assert result.scores["r5"].value == 1.0
-    assert result.scores["ap"].value == pytest.approx((1 / 2 + 2 / 4) / 2)
+    assert result.scores["R@1"].value == 0.0
+    assert result.scores["R@5"].value == 1.0
+    assert result.scores["AP"].value == pytest.approx((1 / 2 + 2 / 4) / 2)
     assert (result.queries, result.places, result.gallery, result.gallery_places, result.top_percent) == (1, 1, 5, 4, 1)
 
 
@@ -109,7 +109,7 @@ def test_r1_percent_looks_at_one_image_in_a_hundred():
     third = evaluate_pairs(gallery[:1], [names[order[2]]], gallery, names)
     fourth = evaluate_pairs(gallery[:1], [names[order[3]]], gallery, names)
     assert third.top_percent == 3
-    assert (third.scores["r1_percent"].value, fourth.scores["r1_percent"].value) == (1.0, 0.0)
+    assert (third.scores["R@1%"].value, fourth.scores["R@1%"].value) == (1.0, 0.0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -132,7 +132,7 @@ def test_a_distractor_never_raises_a_score(seed: int, extra: int):
     after = evaluate_pairs(
         query, query_place, np.concatenate([gallery, more]), np.concatenate([gallery_place, np.full(extra, 99)]), draws=20
     )
-    for name in ("r1", "r5", "r10", "ap"):
+    for name in ("R@1", "R@5", "R@10", "AP"):
         assert after.scores[name].value <= before.scores[name].value + 1e-12
 
 

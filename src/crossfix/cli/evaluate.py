@@ -13,7 +13,6 @@ from rich.table import Table
 from crossfix.cli.progress import bar
 
 app = typer.Typer(help="Measure a model on a folder of queries and gallery images.")
-_LABELS = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "r1_percent": "R@1%", "ap": "AP"}
 
 
 @app.command(epilog="Example: crossfix evaluate --model gengeo-tiny --data benchmark --json")
@@ -37,10 +36,9 @@ def evaluate(
         typer.echo(json.dumps(results, indent=2))
         return
     table = Table("metric", "value", "95 % interval", title=f"{results['model']['name']} on {data}")
-    for name, label in _LABELS.items():
-        score = results["metrics"][name]
+    for name, score in results["metrics"].items():
         low, high = score["interval95"]
-        table.add_row(label, f"{100 * score['value']:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %")
+        table.add_row(name, f"{100 * score['value']:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %")
     Console().print(table)
     typer.echo(
         f"{results['queries']} queries of {results['places']} places in a gallery of {results['gallery']} images of "

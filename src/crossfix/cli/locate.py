@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,11 +18,10 @@ from crossfix.errors import InputError, PhotoError
 from crossfix.geo.geodesy import check_lonlat
 from crossfix.geo.metadata import read_photo
 from crossfix.geo.photo import Prior, Sourced
-from crossfix.index.store import MapIndex
-from crossfix.locate import output
-from crossfix.locate.fix import Failure, Fix
-from crossfix.locate.locator import Locator
-from crossfix.models import registry
+
+if TYPE_CHECKING:
+    from crossfix.locate.fix import Failure, Fix
+    from crossfix.locate.locator import Locator
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -56,8 +55,11 @@ def locate(
     were; 2: none could, or an option is wrong.
     """
     # These import torch and rasterio, which takes seconds: --help must answer at once.
+    from crossfix.index.store import MapIndex
+    from crossfix.locate import output
     from crossfix.locate.fix import Failure
     from crossfix.locate.locator import Locator
+    from crossfix.models import registry
 
     form_of_file = output.format_of(out, form)
     if radius_m is not None and near is None and ignore_gps:

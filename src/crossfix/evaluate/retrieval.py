@@ -19,7 +19,7 @@ import numpy.typing as npt
 from crossfix.errors import DataError
 
 Floats = npt.NDArray[np.floating[Any]]
-METRICS = ("r1", "r5", "r10", "r1_percent", "ap")
+METRICS = ("R@1", "R@5", "R@10", "R@1%", "AP")
 _TIE = 1e-9  # products run in float64: equal descriptors score equal to 1e-15, different float32 ones differ by far more
 _BLOCK_BYTES = 64 << 20
 
