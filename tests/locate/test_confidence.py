@@ -80,7 +80,6 @@ def test_bundled_model_grows_with_the_evidence() -> None:
         "psr": 18.0,
         "psr_margin": 12.0,
         "agreement": 1.0,
-        "score": 0.8,
         "mass": 1.0,
     }
     assert model.confidence(nothing) < 0.1

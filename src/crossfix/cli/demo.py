@@ -50,9 +50,7 @@ def demo(
     _make_folder(out)
     photos = _take(out, region, seed, count, quiet=as_json)
     results, geomap, made_from = _locate(out, photos, model, quiet=as_json)
-    summary = _judge(
-        out, results, photos, geomap, made_from | {"place": f"{region}, seed {seed}", "view": "drone, position hidden"}
-    )
+    summary = _judge(out, results, photos, geomap, made_from | {"place": f"{region}, seed {seed}", "view": "drone, position hidden"})
     summary["seconds"] = round(time.monotonic() - start, 1)
     _save_json(out / "summary.json", summary)
     if as_json:

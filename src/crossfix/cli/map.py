@@ -77,6 +77,8 @@ def info(
         return
     west, south, east, north = summary["bounds_lonlat"]
     table = Table(show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")  # long paths whole, on as many lines as they need
     table.add_row("chips", f"{summary['chips']} of {_sides(index.manifest)} m, overlap {summary['overlap']:g}")
     table.add_row("model", f"{summary['model']} ({summary['model_sha256'][:12]}), {summary['dim']} numbers a chip")
     table.add_row("area", f"{summary['area_km2']:g} km², lat {south:.6f} to {north:.6f}, lon {west:.6f} to {east:.6f}")

@@ -25,7 +25,6 @@ FEATURES = (
     "psr",
     "psr_margin",
     "agreement",
-    "score",
     "margin",
     "mass",
     "scale_off",
@@ -35,9 +34,10 @@ FEATURES = (
 
 log_inliers: natural logarithm of 1 + inliers of the winning place's registration (0 without one). inlier_ratio: inliers to matches.
 psr: peak to side lobes of its correlation, psr_margin: the same less the best at another place. agreement: 1 if registration and
-correlation put the photo's centre at one point. score: cosine of the best candidate, margin: the same less that of the next candidate
-elsewhere. mass: share of the posterior at the winning place. scale_off: absolute logarithm of measured to expected scale (0 if unknown).
-heading_off: absolute difference of measured to believed heading or its opposite, in units of 10 degrees (0 if unknown).
+correlation put the photo's centre at one point. margin: cosine of the best candidate less that of the next one elsewhere (the cosine
+itself is left out: each model has a range of its own). mass: share of the posterior at the winning place. scale_off: absolute logarithm
+of measured to expected scale (0 if unknown). heading_off: absolute difference of measured to believed heading or its opposite, in units
+of 10 degrees (0 if unknown).
 """
 COEFFICIENTS = Path(__file__).with_name("confidence.json")
 _RIDGE = 1e-2

@@ -58,7 +58,6 @@ def measure(
         "psr": psr,
         "psr_margin": psr - elsewhere if psr else 0.0,
         "agreement": float(here is not None and peak_here is not None),
-        "score": hits[0].score,
         "margin": hits[0].score - max(rest) if rest else 0.0,
         "mass": modes[0].mass,
         "scale_off": scale_off,
