@@ -4,6 +4,7 @@
 recall@1 of retrieval alone (the best chip's middle half holds the photo's centre), and errors in metres of the fix.
 
     python benchmarks/naip.py [--model gengeo-tiny|mobilenet] [--retrieval-only] [--pairs N] [--json FILE]
+    python benchmarks/naip.py --crops [--model ...]     # the easier task: the gallery is the 35 true crops of the other date
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ def main() -> None:
     parser.add_argument("--model", default="gengeo-tiny", help="a name crossfix knows, a model folder, or mobilenet")
     parser.add_argument("--heading", action="store_true", help="let the photos know their heading")
     parser.add_argument("--retrieval-only", action="store_true")
-    parser.add_argument("--pairs", type=int, help="so many pairs, drawn evenly, instead of all 90")
+    parser.add_argument("--crops", action="store_true", help="retrieve among the 35 true crops, north-up and at 640 m, instead of a map")
+    parser.add_argument("--pairs", type=int, help="so many pairs: every (90 / N)th in order of the photos' date, then the map's")
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
     folder = shared()
     weights = folder / "weights" / "mobilenetv2_100.imagenet.safetensors"
     describer = MobileNetGem(weights) if wanted.model == "mobilenet" else registry.load(wanted.model)
     paths = sorted((folder / "data" / "naip").glob("*.tif"))
+    if wanted.crops:
+        crops(paths, describer)
+        return
     pairs = [(a, b) for a in range(len(paths)) for b in range(len(paths)) if a != b]
     if wanted.pairs:
         pairs = [pairs[k * len(pairs) // wanted.pairs] for k in range(wanted.pairs)]
@@ -67,6 +72,24 @@ def main() -> None:
     tables(rows, wanted.retrieval_only)
     if wanted.json:
         wanted.json.write_text(json.dumps({"model": describer.model_id, "sha256": describer.sha256, "pairs": rows}, indent=1) + "\n")
+
+
+def crops(paths: list[Path], describer) -> None:
+    """R@1 among 35 crops, mean over all pairs of dates: turned and scaled photos as they are, and the best of their quarter turns."""
+    single, best = [], []
+    for a, path in enumerate(paths):
+        taken = photos(path, seed=a, heading=False)
+        pictures = [photo.pixels for photo, _, _ in taken]
+        turned = np.stack([describer.describe([np.ascontiguousarray(np.rot90(one, k)) for one in pictures]) for k in range(4)], 1)
+        for b, other in enumerate(paths):
+            if a == b:
+                continue
+            with GeoMap.open([other]) as geomap:
+                gallery = describer.describe([geomap.read_square(lon, lat, SIDE_M, PX).pixels for _, lon, lat in taken])
+            scores = np.einsum("qrd,gd->rqg", turned, gallery)
+            single.append(np.mean(scores[0].argmax(1) == np.arange(len(taken))))
+            best.append(np.mean(scores.max(0).argmax(1) == np.arange(len(taken))))
+    print(f"R@1 among 35 crops, mean of {len(single)} pairs: {np.mean(single):.3f}; best of four quarter turns: {np.mean(best):.3f}")
 
 
 def date(path: Path) -> str:
