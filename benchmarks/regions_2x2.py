@@ -23,9 +23,9 @@ def main() -> None:
     args = parser.parse_args()
     base = recipe("gengeo-tiny")
     config = dataclasses.replace(
-        base, steps=args.steps, held_out=60, validate_every=args.steps, checkpoint_every=args.steps, ema=0.0,
+        base, steps=args.steps, together=1, held_out=60, validate_every=args.steps, checkpoint_every=args.steps, ema=0.0,
         optim=dataclasses.replace(base.optim, warmup_steps=args.steps // 10),
-        augment=dataclasses.replace(base.augment, curriculum_steps=args.steps // 3),
+        augment=dataclasses.replace(base.augment, curriculum_steps=args.steps),
     )  # fmt: skip
     print("| trained on | R@1 on training regions | R@1 on desert |\n|---|---|---|")
     for name, about in (("elsewhere", "training regions, 960 places"), ("oracle", "desert, 960 places")):
