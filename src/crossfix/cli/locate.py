@@ -179,7 +179,7 @@ def _show(results: list[Fix | Failure], out: Path | None) -> None:
         console = Console(file=sys.stdout, width=_PLAIN_WIDTH)
     table = Table(title=None if out is None else f"written to {out}")
     table.add_column("photo", no_wrap=True)
-    for title in ("camera lat, lon", "centre lat, lon", "95 % within", "heading", "confidence", "accepted"):
+    for title in ("camera lat, lon", "centre lat, lon", "centre, 95 %", "heading", "confidence", "accepted"):
         table.add_column(title, justify="left" if "lat" in title else "right", no_wrap=True)
     for fix in results:
         if isinstance(fix, Failure):
