@@ -31,7 +31,7 @@ def test_json_has_the_fields_promised() -> None:
     told = json.loads(render([fix()], "json"))
     assert list(told[0]) == ["photo", "fix", "candidates", "prior", "seconds"]
     assert list(told[0]["fix"]) == [
-        "lat", "lon", "centre_lat", "centre_lon", "radius95_m", "covariance_m2", "heading_deg",
+        "lat", "lon", "centre_lat", "centre_lon", "radius95_m", "camera_radius95_m", "covariance_m2", "heading_deg",
         "confidence", "accepted", "reason", "method",
     ]  # fmt: skip
     assert list(told[0]["candidates"][0]) == ["rank", "lat", "lon", "side_m", "score"]

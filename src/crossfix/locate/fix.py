@@ -61,6 +61,8 @@ class Fix:
         prior: what was believed before, with sources.
         seconds: of wall time.
         features: what the confidence was computed from, by name.
+        camera_radius95_m: radius of the circle about the camera that holds it with 95 %, wider than the centre's by what the tilt leaves
+            open; None where the camera or its height is not known.
     """
 
     photo: str
@@ -79,6 +81,7 @@ class Fix:
     prior: Prior
     seconds: float
     features: dict[str, float] = field(default_factory=dict, repr=False)
+    camera_radius95_m: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The object that `crossfix locate --json` prints for a photo."""
@@ -90,6 +93,7 @@ class Fix:
                 "centre_lat": round(self.centre_lat, 8),
                 "centre_lon": round(self.centre_lon, 8),
                 "radius95_m": round(self.radius95_m, 2),
+                "camera_radius95_m": _rounded(self.camera_radius95_m, 2),
                 "covariance_m2": [[round(value, 4) for value in row] for row in self.covariance_m2],
                 "heading_deg": _rounded(self.heading_deg, 2),
                 "confidence": round(self.confidence, 4),

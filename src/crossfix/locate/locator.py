@@ -179,6 +179,7 @@ class Locator:
             prior=prior,
             seconds=seconds,
             features=features,
+            camera_radius95_m=None if camera is None else _camera_radius95(covariance, prior, registered is not None),
         )
 
     def _camera(
@@ -215,6 +216,20 @@ def _from_centre(query: Query, prior: Prior, heading_deg: float | None) -> Matri
     if away is None or heading_deg is None:
         return None
     return -away * np.array([math.sin(math.radians(heading_deg)), math.cos(math.radians(heading_deg))])
+
+
+def _camera_radius95(covariance: Matrix, prior: Prior, registered: bool) -> float | None:
+    """Radius in metres of the camera's 95 % circle: the centre's covariance (2, 2) in m2, widened by the tilt; None without a height."""
+    if prior.height_m is None:
+        return None
+    if prior.pitch_deg is None:
+        tilt_deg = _PLANE_TILT_DEG
+    else:
+        tilt_deg = (_GIMBAL_TILT_DEG**-2 + _PLANE_TILT_DEG**-2) ** -0.5 if registered else _GIMBAL_TILT_DEG
+    # The ground under the view axis moves by height / sin(pitch)^2 for each radian of tilt.
+    steep = math.sin(math.radians(max(-prior.pitch_deg.value, 5.0))) if prior.pitch_deg is not None else 1.0
+    slip_m = prior.height_m.value / steep**2 * math.radians(tilt_deg)
+    return radius95(covariance + slip_m**2 * np.eye(2))
 
 
 def _lonlat(frame: LocalFrame, place: Matrix) -> tuple[float, float]:

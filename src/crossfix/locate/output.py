@@ -18,7 +18,8 @@ from crossfix.locate.fix import Failure, Fix
 FORMATS = ("json", "geojson", "csv")
 _CIRCLE_POINTS = 48
 _COLUMNS = (
-    "photo", "lat", "lon", "centre_lat", "centre_lon", "radius95_m", "covariance_ee_m2", "covariance_en_m2", "covariance_nn_m2",
+    "photo", "lat", "lon", "centre_lat", "centre_lon", "radius95_m", "camera_radius95_m",
+    "covariance_ee_m2", "covariance_en_m2", "covariance_nn_m2",
     "heading_deg", "confidence", "accepted", "reason", "method", "seconds", "error",
 )  # fmt: skip
 
