@@ -22,7 +22,11 @@ TASKS = {"test": "training_regions_unseen_places", "desert": "unseen_region_dese
 
 
 def main(run: Path, work: Path) -> None:
+    target = Path(crossfix.models.__file__).parent / "weights" / "gengeo-tiny"
+    target.mkdir(parents=True, exist_ok=True)
     model, card = load_model(run)
+    save_model(target, model, dataclasses.replace(card, dtype="float16"))
+    model, card = load_model(target)  # what users get is measured: rounded to half precision
     describer = Describer(model, card)
     ways = {"model": describer, "colour_histogram": ColourHistogram(), "hog_12_rotations": RotatedHog()}
     retrieval = {}
@@ -46,10 +50,7 @@ def main(run: Path, work: Path) -> None:
         description="GenGeo with a ResNet-34 cut at stride 8 and shared SALAD clusters, for drone to satellite at 80 to 300 m, with "
         "unknown heading by four quarter turns of the photo; trained on procedural worlds alone, no real image.",
         metrics=metrics,
-        dtype="float16",
     )
-    target = Path(crossfix.models.__file__).parent / "weights" / "gengeo-tiny"
-    target.mkdir(parents=True, exist_ok=True)
     saved = save_model(target, model, card)
     print(target, saved.sha256)
 
