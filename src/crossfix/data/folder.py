@@ -9,45 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from crossfix.errors import DataError, PhotoError
-from crossfix.geo.metadata import read_photo
+from crossfix.data.view import View, is_image
+from crossfix.errors import DataError
 
 QUERY = "query"
 GALLERY = "gallery"
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".jp2"})
-ViewKind = Literal["ground", "drone", "satellite"]
 _LAYOUT = f"lay the images out as {QUERY}/PLACE/*.jpg and {GALLERY}/PLACE/*.jpg"
-
-
-@dataclass(frozen=True)
-class View:
-    """A benchmark image.
-
-    Attributes:
-        path: of the file.
-        place: name of the place it shows.
-        kind: from where it looks, None where the layout does not say.
-    """
-
-    path: Path
-    place: str
-    kind: ViewKind | None = None
-
-    def read(self) -> npt.NDArray[np.uint8]:
-        """The picture, upright, (H, W, 3) uint8 RGB.
-
-        Raises:
-            DataError: where it cannot be read.
-        """
-        try:
-            return read_photo(self.path).pixels
-        except PhotoError as error:
-            raise DataError(error.what, where=self.path, mend="replace the file or take it out") from error
 
 
 @dataclass(frozen=True)
@@ -81,7 +49,7 @@ def _half(folder: Path) -> list[View]:
         raise DataError("the folder is missing", where=folder, mend=_LAYOUT)
     try:
         places = [path for path in _sorted(folder) if path.is_dir()]
-        views = {place.name: [View(path, place.name) for path in _sorted(place) if _is_image(path)] for place in places}
+        views = {place.name: [View(path, place.name) for path in _sorted(place) if is_image(path)] for place in places}
     except OSError as error:
         raise DataError(f"the folder cannot be read ({error.strerror})", where=folder, mend="check its permissions") from error
     if not places:
@@ -95,7 +63,3 @@ def _half(folder: Path) -> list[View]:
 def _sorted(folder: Path) -> list[Path]:
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(visible, key=lambda path: (natural_key(path.name), path.name))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.data.folder import View, read_folder
+from crossfix.data.folder import read_folder
+from crossfix.data.view import View
 from crossfix.errors import DataError
 from crossfix.evaluate.baselines import BASELINES, RotatedHog
 from crossfix.evaluate.retrieval import evaluate_pairs
