@@ -13,12 +13,13 @@ import numpy.typing as npt
 from crossfix.data.view import View
 from crossfix.errors import DataError
 
-Direction = Literal["d2s", "s2d", "g2s", "s2g"]
+Direction = Literal["d2s", "s2d", "g2s", "s2g", "any"]
 DIRECTIONS: dict[Direction, str] = {
     "d2s": "drone to satellite",
     "s2d": "satellite to drone",
     "g2s": "ground to satellite",
     "s2g": "satellite to ground",
+    "any": "queries to gallery, whatever they show",
 }
 Rows = npt.NDArray[np.int64]
 
@@ -37,7 +38,7 @@ class Task:
         gallery: the images searched, distractors included.
         positives: for each query the ascending rows of the gallery that are right; may be empty for a query.
         semi_positives: for each query the rows that are neither right nor wrong, where the set has such.
-        protocol: name of the published protocol that scores it, as ``crossfix score`` knows it.
+        protocol: name of the published protocol that scores it, as ``crossfix score`` knows it; None where there is none.
     """
 
     dataset: str
@@ -47,7 +48,7 @@ class Task:
     gallery: Sequence[View]
     positives: Sequence[Rows]
     semi_positives: Sequence[Rows] | None
-    protocol: str
+    protocol: str | None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.data.folder import read_folder
+from crossfix.data.folder import Folder
 from crossfix.data.view import View
 from crossfix.errors import DataError
 from crossfix.evaluate.baselines import BASELINES, RotatedHog
@@ -64,7 +64,7 @@ def evaluate_folder(
         RunError: where ``out`` holds results of another model, folder or seed.
         DiskError: where ``out`` cannot be written.
     """
-    benchmark = read_folder(folder)
+    benchmark = Folder(folder).task()
     config = {"model": model.model_id, "model_sha256": model.sha256, "data": str(folder.resolve()), "seed": seed}
     run = None if out is None else RunFolder(out, config)
     total = len(benchmark.query) + len(benchmark.gallery)
