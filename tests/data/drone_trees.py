@@ -53,10 +53,15 @@ def university1652(root: Path) -> Path:
 
 
 def sues200_downloaded(root: Path, places: Iterable[str], shots: int = 2) -> Path:
-    """SUES-200 as downloaded: some of its places, fewer drone images."""
+    """SUES-200 as downloaded, with fewer drone images; all images have the same pixels."""
+    put(root, "pixels.png")
+    pixels = (root / "pixels.png").read_bytes()
+    (root / "pixels.png").unlink()
     for place in places:
-        put(root / "satellite-view" / place, "0.png")
-        put(root / "drone_view_512" / place, *(f"{height}/{shot}.jpg" for height in (150, 200, 250, 300) for shot in range(shots)))
+        drone = [root / "drone_view_512" / place / f"{height}" / f"{shot}.jpg" for height in (150, 200, 250, 300) for shot in range(shots)]
+        for path in (root / "satellite-view" / place / "0.png", *drone):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pixels)
     return root
 
 
