@@ -135,3 +135,41 @@ def raster(path: Path, pixels: np.ndarray, west: float, south: float, east: floa
     place = from_bounds(west, south, east, north, width, height)
     with rasterio.open(path, "w", driver="GTiff", width=width, height=height, count=bands, dtype="uint8", crs=4326, transform=place) as out:
         out.write(np.moveaxis(pixels, 2, 0))
+
+
+#: Corners of the maps of `uavvisloc`: west, north, east, south.
+CORNERS = {"01": (115.97, 32.35, 115.97 + 300e-6, 32.35 - 200e-6), "09": (116.5, 32.0, 116.5 + 260e-6, 32.0 - 180e-6)}
+TABLE = "num,filename,date,lat,lon,height,Omega,Kappa,Phi1,Phi2"
+
+
+def gradient(width: int, height: int) -> np.ndarray:
+    """A picture that says where: red grows to the east and green to the south, by half a level a pixel."""
+    x, y = np.meshgrid(np.arange(width) / 2, np.arange(height) / 2)
+    return np.stack([x, y, np.full_like(x, 90)], axis=2).astype(np.uint8)
+
+
+def photo_line(number: int, flight: str, lat: float, lon: float, heading: str = "-90.5") -> str:
+    return f"{number},{flight}_{number:04}.JPG,2018-10-23T10:00:00,{lat!r},{lon!r},405.2,1.1,-0.4,{heading},88.0"
+
+
+def uavvisloc(root: Path) -> Path:
+    """Flight 01 with a map in one file and flight 09 with one in four, pixels of a millionth of a degree; three photos each."""
+    lines = ["mapname,LT_lat_map,LT_lon_map,RB_lat_map,RB_lon_map,region"]
+    for flight, (west, north, east, south) in CORNERS.items():
+        photos = [
+            photo_line(number, flight, north - number * 50e-6, west + number * 60e-6, f"{heading}")
+            for number, heading in ((1, -90.5), (2, 12.25), (3, 180.0))
+        ]
+        put(root / flight / "drone", *(f"{flight}_{number:04}.JPG" for number in (1, 2, 3)))
+        (root / flight / f"{flight}.csv").write_text("\n".join([TABLE, *photos]) + "\n")
+        lines.append(f"satellite{flight}.tif,{north!r},{west!r},{south!r},{east!r},somewhere")
+    (root / "satellite_ coordinates_range.csv").write_text("\n".join(lines) + "\n")
+    raster(root / "01" / "satellite01.tif", gradient(300, 200), *(CORNERS["01"][at] for at in (0, 3, 2, 1)))
+    for name, part in quarters(gradient(260, 180), 140, 100).items():
+        raster(root / "09" / f"satellite09_{name}.tif", part, 0, 0, 1, 1)
+    return root
+
+
+def quarters(pixels: np.ndarray, left: int, top: int) -> dict[str, np.ndarray]:
+    """A picture in four by ROW-COLUMN."""
+    return {"01-01": pixels[:top, :left], "01-02": pixels[:top, left:], "02-01": pixels[top:, :left], "02-02": pixels[top:, left:]}
