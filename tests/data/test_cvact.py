@@ -122,7 +122,7 @@ def test_a_part_that_is_not_there_is_one_finding_a_folder(tmp_path: Path):
 def test_strangers_in_the_test_set_and_overlaps_are_found(tmp_path: Path):
     trees.cvact_tree(tmp_path)
     trees.cvact_index(tmp_path, IDS, (5, 0, 3), (3, 2), (6, 1))
-    trees.put_image(trees.cvact_image(tmp_path, "val", IDS[3], "ground"))
+    trees.put_image(trees.cvact_image(tmp_path, "test", "alone", "ground"))  # no pair: it cannot enter
     found = findings(Cvact(tmp_path))
     assert [(finding.kind, finding.where) for finding in found] == [("split", INDEX), ("extra", "ANU_data_test")]
     assert "1 pairs are in train and in val" in found[0].what
