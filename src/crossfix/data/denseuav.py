@@ -12,12 +12,10 @@ from crossfix.data.dataset import Count, Direction, Finding, Task, same_place
 from crossfix.data.places import (
     REFETCH,
     Places,
+    Survey,
     all_right,
     check_asked,
     check_root,
-    count_places,
-    find_faults,
-    find_unpaired,
     full_places,
     read_places,
     relative,
@@ -131,17 +129,18 @@ class DenseUav:
         except DataError as error:
             yield Finding("missing", ".", error.what, error.mend or "")
             return
+        survey = Survey(self.root)
         for folder, kind in FOLDERS.items():
             if folder in _MADE_FROM and not (self.root / folder).is_dir():
                 made = " and ".join(_MADE_FROM[folder])
                 yield Finding("missing", folder, f"is missing; its images are taken from {made}", "nothing, unless you want the copies")
                 continue
-            yield from find_faults(self.root, folder)
-            yield from self._incomplete(folder, DRONE_FILES if kind == "drone" else SATELLITE_FILES)
-        yield from find_unpaired(self.root, _PAIRS.values())
-        yield from self._inspect_positions()
+            yield from survey.faults(folder)
+            yield from _incomplete(folder, survey.places(folder), DRONE_FILES if kind == "drone" else SATELLITE_FILES)
+        yield from survey.unpaired(_PAIRS.values())
+        yield from self._inspect_positions(survey)
         for folder, (places, images) in OFFICIAL.items():
-            found = count_places(self.root / folder)
+            found = survey.counts(folder)
             yield Count(f"places of {folder}", places, found[0])
             yield Count(f"images of {folder}", images, found[1])
 
@@ -171,16 +170,7 @@ class DenseUav:
             images = {place: paths for place, paths in images.items() if place in asked}
         return Places(self.root / folder, images, [])
 
-    def _incomplete(self, folder: str, names: tuple[str, ...]) -> Iterator[Finding]:
-        if not (self.root / folder).is_dir():
-            return
-        for place, paths in read_places(self.root / folder).images.items():
-            there = {path.stem.casefold() for path in paths}
-            for name in names:
-                if paths and Path(name).stem.casefold() not in there:
-                    yield Finding("missing", f"{folder}/{place}/{name}", "is missing", REFETCH)
-
-    def _inspect_positions(self) -> Iterator[Finding]:
+    def _inspect_positions(self, survey: Survey) -> Iterator[Finding]:
         for name in (GPS_ALL, GPS_TRAIN, GPS_TEST):
             if not (self.root / name).is_file():
                 yield Finding("missing", name, "is missing", REFETCH)
@@ -199,7 +189,7 @@ class DenseUav:
             positions = self.positions()
         except DataError:
             return
-        there = {place for folder in FOLDERS if (self.root / folder).is_dir() for place in read_places(self.root / folder).images}
+        there = {place for folder in FOLDERS if (places := survey.places(folder)) for place in places.images}
         for place in sorted(there - set(positions)):
             yield Finding("split", GPS_ALL, f"has no line of place {place}", REFETCH)
         for place in sorted(set(positions) - there):
@@ -235,6 +225,15 @@ def read_positions(path: Path) -> Iterator[tuple[int, str, float, float]]:
         except (ValueError, CrossfixError) as error:
             raise DataError("gives no position on Earth", where=where, mend=mend) from error
         yield number, place, lon, lat
+
+
+def _incomplete(folder: str, places: Places | None, names: tuple[str, ...]) -> Iterator[Finding]:
+    """Files that every place of a folder should have, by name whatever the suffix and its case; empty places are told of elsewhere."""
+    for place, paths in places.images.items() if places else ():
+        there = {path.stem.casefold() for path in paths}
+        for name in names:
+            if paths and Path(name).stem.casefold() not in there:
+                yield Finding("missing", f"{folder}/{place}/{name}", "is missing", REFETCH)
 
 
 def _with_height(view: View) -> View:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crossfix.data.dataset import Dataset, Finding, Rows
-from crossfix.data.view import View, ViewKind, is_image, natural_key
+from crossfix.data.view import SUFFIXES, View, ViewKind, natural_key
 from crossfix.errors import DataError, InputError
 
 REFETCH = "unpack or download it again"
@@ -45,15 +46,7 @@ def list_sorted(folder: Path) -> list[Path]:
     Raises:
         DataError: where it is missing or cannot be read.
     """
-    try:
-        visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except FileNotFoundError as error:
-        raise DataError("is missing", where=folder, mend=REFETCH) from error
-    except OSError as error:
-        raise DataError(
-            f"cannot be read as a folder ({error.strerror})", where=folder, mend="check the folder and its permissions"
-        ) from error
-    return sorted(visible, key=lambda path: (natural_key(path.name), path.name))
+    return [path for path, _ in _entries(folder)]
 
 
 def read_places(folder: Path) -> Places:
@@ -64,13 +57,13 @@ def read_places(folder: Path) -> Places:
     """
     images: dict[str, list[Path]] = {}
     extra: list[Path] = []
-    for path in list_sorted(folder):
-        if path.is_dir():
-            inside = list_sorted(path)
-            images[path.name] = [file for file in inside if is_image(file)]
-            extra.extend(file for file in inside if not is_image(file))
-        else:
+    for path, is_folder in _entries(folder):
+        if not is_folder:
             extra.append(path)
+            continue
+        images[path.name] = []
+        for file, is_inner in _entries(path):
+            (images[path.name] if file.suffix.lower() in SUFFIXES and not is_inner else extra).append(file)
     return Places(folder, images, extra)
 
 
@@ -128,59 +121,87 @@ def check_asked(dataset: type[Dataset] | Dataset, split: str, direction: str) ->
             raise InputError(f"{dataset.name} has no {word} {asked!r}", mend=f"choose {' or '.join(has)}")
 
 
-def find_faults(root: Path, folder: str, empty: bool = False) -> Iterator[Finding]:
-    """What is wrong with a folder of places: missing, places without images, files that do not belong there.
+class Survey:
+    """What is wrong with the folders of places of a copy; each folder is listed once, as that takes minutes on a network disk.
 
     Args:
-        root: of the data set.
-        folder: of the places, relative to the root.
-        empty: whether places without images are normal.
+        root: of the data set. Folders are named relative to it.
     """
-    try:
-        places = read_places(root / folder)
-    except DataError as error:
-        yield Finding("missing", relative(root, error.where), error.what, error.mend or "")
-        return
-    if not places.images:
-        yield Finding("missing", folder, "holds no folder of a place", REFETCH)
-    for place, paths in places.images.items():
-        if not paths and not empty:
-            yield Finding("missing", f"{folder}/{place}", "holds no image", REFETCH)
-    for path in places.extra:
-        yield Finding("extra", relative(root, path), "is no image of a place", "delete it, or ignore this")
 
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._read: dict[str, Places | DataError] = {}
 
-def find_unpaired(root: Path, pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]:
-    """Places that a folder of queries has and its gallery lacks, each once; folders that cannot be read are passed over.
+    def places(self, folder: str) -> Places | None:
+        """A folder's places, None where it is missing or cannot be read."""
+        read = self._listed(folder)
+        return None if isinstance(read, DataError) else read
 
-    Args:
-        root: of the data set.
-        pairs: folder of the queries and of the gallery, relative to the root.
-    """
-    told: set[str] = set()
-    for query, gallery in pairs:
-        try:
-            asked, answers = read_places(root / query), read_places(root / gallery)
-        except DataError:
-            continue
-        for place, paths in asked.images.items():
-            where = f"{gallery}/{place}"
-            # A folder that is there but empty is told of by find_faults.
-            if paths and place not in answers.images and where not in told:
-                told.add(where)
-                yield Finding("missing", where, f"is missing, though {query}/{place} is there", REFETCH)
+    def faults(self, folder: str, empty: bool = False) -> Iterator[Finding]:
+        """What is wrong with a folder: missing, places without images, files that do not belong there.
 
+        Args:
+            folder: of the places.
+            empty: whether places without images are normal.
+        """
+        places = self._listed(folder)
+        if isinstance(places, DataError):
+            yield Finding("missing", relative(self.root, places.where), places.what, places.mend or "")
+            return
+        if not places.images:
+            yield Finding("missing", folder, "holds no folder of a place", REFETCH)
+        for place, paths in places.images.items():
+            if not paths and not empty:
+                yield Finding("missing", f"{folder}/{place}", "holds no image", REFETCH)
+        for path in places.extra:
+            yield Finding("extra", relative(self.root, path), "is no image of a place", "delete it, or ignore this")
 
-def count_places(folder: Path) -> tuple[int, int]:
-    """Places with images, and images; zero where the folder cannot be read."""
-    try:
-        places = read_places(folder)
-    except DataError:
-        return 0, 0
-    return sum(1 for paths in places.images.values() if paths), places.count
+    def unpaired(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+        """Places that a folder of queries has and its gallery lacks, each once; folders that cannot be read are passed over.
+
+        Args:
+            pairs: folders of queries and their galleries.
+        """
+        told: set[str] = set()
+        for query, gallery in pairs:
+            asked, answers = self.places(query), self.places(gallery)
+            if asked is None or answers is None:
+                continue
+            for place, paths in asked.images.items():
+                where = f"{gallery}/{place}"
+                # A folder that is there but empty is one of the faults.
+                if paths and place not in answers.images and where not in told:
+                    told.add(where)
+                    yield Finding("missing", where, f"is missing, though {query}/{place} is there", REFETCH)
+
+    def counts(self, folder: str) -> tuple[int, int]:
+        """Places with images, and images; zero where the folder cannot be read."""
+        places = self.places(folder)
+        return (0, 0) if places is None else (sum(1 for paths in places.images.values() if paths), places.count)
+
+    def _listed(self, folder: str) -> Places | DataError:
+        if folder not in self._read:
+            try:
+                self._read[folder] = read_places(self.root / folder)
+            except DataError as error:
+                self._read[folder] = error
+        return self._read[folder]
 
 
 def relative(root: Path, where: Any) -> str:  # noqa: ANN401 - an error's place may be any text
     """A path as findings name it: relative to the root, where it lies below."""
     path = Path(str(where))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(where)
+
+
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """Visible entries in natural order, and whether they are folders: the listing says so, no file is asked for itself."""
+    try:
+        with os.scandir(folder) as listed:
+            visible = [(Path(entry.path), entry.is_dir()) for entry in listed if not entry.name.startswith(".")]
+    except FileNotFoundError as error:
+        raise DataError("is missing", where=folder, mend=REFETCH) from error
+    except OSError as error:
+        what = f"cannot be read as a folder ({error.strerror})"
+        raise DataError(what, where=folder, mend="check the folder and its permissions") from error
+    return sorted(visible, key=lambda entry: (natural_key(entry[0].name), entry[0].name))

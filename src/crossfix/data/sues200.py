@@ -11,11 +11,10 @@ from crossfix.data.dataset import Count, Direction, Finding, Task, same_place
 from crossfix.data.places import (
     REFETCH,
     Places,
+    Survey,
     all_right,
     check_asked,
     check_root,
-    find_faults,
-    find_unpaired,
     full_places,
     list_sorted,
     read_places,
@@ -160,12 +159,12 @@ class Sues200:
         return _at(read_places(self.root / folder).views("drone"), int(folder.split("/")[1]))
 
     def _inspect_split(self) -> Iterator[Finding | Count]:
-        official = self._split_folders()
+        official, survey = self._split_folders(), Survey(self.root)
         for folder, (places, images) in official.items():
-            yield from find_faults(self.root, folder)
-            if not (self.root / folder).is_dir():
+            yield from survey.faults(folder)
+            found = survey.places(folder)
+            if found is None:
                 continue
-            found = read_places(self.root / folder)
             for place in found.images:
                 if place not in places:
                     yield Finding(
@@ -174,12 +173,12 @@ class Sues200:
             yield from _absent(found, folder, places)
             yield Count(f"images of {folder}", len(places) * images, found.count)
         queries = [folder for folder in official if "query" in folder]
-        yield from find_unpaired(self.root, [(folder, folder.replace("query", "gallery")) for folder in queries])
+        yield from survey.unpaired((folder, folder.replace("query", "gallery")) for folder in queries)
 
     def _inspect_downloaded(self) -> Iterator[Finding | Count]:
-        yield from find_faults(self.root, SATELLITE_VIEW)
-        if (self.root / SATELLITE_VIEW).is_dir():
-            satellite = read_places(self.root / SATELLITE_VIEW)
+        survey = Survey(self.root)
+        yield from survey.faults(SATELLITE_VIEW)
+        if satellite := survey.places(SATELLITE_VIEW):
             yield from _absent(satellite, SATELLITE_VIEW, PLACES)
             yield Count(f"images of {SATELLITE_VIEW}", len(PLACES), satellite.count)
         if not (self.root / DRONE_VIEW).is_dir():

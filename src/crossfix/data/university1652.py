@@ -7,17 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from crossfix.data.dataset import Count, Direction, Finding, Task, same_place
-from crossfix.data.places import (
-    REFETCH,
-    all_right,
-    check_asked,
-    check_root,
-    count_places,
-    find_faults,
-    find_unpaired,
-    full_places,
-    read_places,
-)
+from crossfix.data.places import REFETCH, Survey, all_right, check_asked, check_root, full_places, read_places
 from crossfix.data.view import View, ViewKind
 from crossfix.errors import DataError
 
@@ -119,10 +109,11 @@ class University1652:
         except DataError as error:
             yield Finding("missing", ".", error.what, error.mend or "")
             return
+        survey = Survey(self.root)
         for folder in FOLDERS:
-            yield from find_faults(self.root, folder, empty=folder.endswith(GOOGLE))
-        yield from find_unpaired(self.root, [(first, second) for first, second in PAIRS.values() if STREET not in second])
-        found = {folder: count_places(self.root / folder) for folder in FOLDERS}
+            yield from survey.faults(folder, empty=folder.endswith(GOOGLE))
+        yield from survey.unpaired((first, second) for first, second in PAIRS.values() if STREET not in second)
+        found = {folder: survey.counts(folder) for folder in FOLDERS}
         for folder, (places, images) in OFFICIAL.items():
             yield Count(f"places of {folder}", places, found[folder][0])
             if images is not None:
