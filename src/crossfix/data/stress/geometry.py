@@ -47,7 +47,7 @@ def field_of_view(picture: Picture, fov_deg: float) -> Picture:
     width = picture.shape[1]
     kept = max(1, math.floor(width * fov_deg / 360 + 0.5))
     left = (width - kept) // 2
-    return np.ascontiguousarray(picture[:, left : left + kept])
+    return picture[:, left : left + kept].copy()
 
 
 def perspective(
@@ -102,7 +102,7 @@ def turned(picture: Picture, heading_deg: float, wider: Picture | None = None) -
 
 def quarter_turned(picture: Picture, quarters: int) -> Picture:
     """``turned`` by quarters, without resampling; an odd number of them swaps the sides of a picture that is not square."""
-    return np.ascontiguousarray(np.rot90(picture, quarters))
+    return np.rot90(picture, quarters).copy()
 
 
 def shifted(picture: Picture, share: float, towards_deg: float, wider: Picture | None = None) -> Picture:

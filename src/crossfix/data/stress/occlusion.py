@@ -20,7 +20,7 @@ _WAVES = (2, 3, 4, 5, 6)
 
 
 def rectangles(picture: Picture, share: float, draws: Draws) -> Picture:
-    """Rectangles of 10 to 35 % of the sides, each of one grey, over a share of the picture; the last one is cut off where that is reached.
+    """Rectangles of 10 to 35 % of the sides, each of one grey, over a share of the picture; the last one ends where that is reached.
 
     Raises:
         InputError: where the share is not between 0 and 1.
@@ -30,11 +30,13 @@ def rectangles(picture: Picture, share: float, draws: Draws) -> Picture:
     out = picture.copy()
     while left > 0:
         tall, wide = (max(1, round(side * draws.uniform(*_SIDES))) for side in (height, width))
-        top, start = draws.integer(0, height - tall), draws.integer(0, width - wide)
-        window = slice(top, top + tall), slice(start, start + wide)
-        new = np.flatnonzero(~covered[window])[:left]
+        # Up to half of it may lie outside: the borders are covered as often as the middle.
+        top, start = draws.integer(-(tall // 2), height - (tall + 1) // 2), draws.integer(-(wide // 2), width - (wide + 1) // 2)
+        tall, wide, top, start = min(tall, tall + top), min(wide, wide + start), max(0, top), max(0, start)
+        window = covered[top : top + tall, start : start + wide]
+        new = np.flatnonzero(~window)[:left]
         grey = np.uint8(draws.integer(*_GREYS))
-        rows, columns = top + new // wide, start + new % wide
+        rows, columns = top + new // window.shape[1], start + new % window.shape[1]
         covered[rows, columns] = True
         out[rows, columns] = grey
         left -= len(new)

@@ -245,14 +245,15 @@ def streak(length: int, angle_deg: float, first: float, last: float) -> Floats:
 def dark(picture: Picture, strength: float, draws: Draws) -> Picture:
     """Night: contrast to 0.6, brightness up by 50, then a fifth of the luma less 15 to 30, the last two in either order.
 
-    A strength below 1 goes so much of the way to the first step, and by that power of the factor in the second.
+    A strength below 1 goes so much of the way to the first step, and by that power of the factor in the second. The published strength
+    leaves little but differences of colour of all that was not bright; beyond it these fade too, by the square of the strength.
     """
-    first = min(1.0, strength)
+    first, colour = min(1.0, strength), min(1.0, strength**-2)
     paler = [(1 - first) * c + first * (0.5 * np.minimum(c + 100, 255) + 0.1 * c) for c in each_channel(picture)]
     factor, add, order = 0.2**strength, -first * draws.uniform(15, 30), draws.integer(0, 1)
     bright = 0.299 * paler[0] + 0.587 * paler[1] + 0.114 * paler[2]
     target = factor * bright + add if order == 0 else factor * (bright + add)
-    return np.stack([to_bytes(c + np.maximum(target, 0) - bright) for c in paler], axis=-1)
+    return np.stack([to_bytes(colour * (c - bright) + np.maximum(target, 0)) for c in paler], axis=-1)
 
 
 def light(picture: Picture, strength: float, draws: Draws) -> Picture:
