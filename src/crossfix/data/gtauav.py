@@ -44,8 +44,8 @@ class GtaUav:
 
     Tasks follow Game4Loc. Test: queries are the drone images that have a positive tile, the gallery is every tile on disk, of all zooms and
     areas. Training: every drone image that has a positive or semi-positive tile, and the tiles that are named. Positive are tiles with an
-    IoU above 0.39 with what the drone sees, semi-positive (neither right nor wrong) those above 0.14. From satellite to drone the same
-    pairs are turned round.
+    IoU above 0.39 with what the drone sees, semi-positive those above 0.14, which the published scores count as wrong. From satellite to
+    drone the same pairs are turned round.
 
     Positions: ``xy_m`` is (x, -y) of the lists, as there y grows to the south. It is the middle of the picture on the ground for drone
     views and of the tile for satellite ones, from the list or else from the file name. ``heading_deg`` and ``pitch_deg`` are read from

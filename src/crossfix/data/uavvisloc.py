@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +10,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from crossfix.data.csv_rows import number_of, position_of, read_rows
 from crossfix.data.dataset import Count, Direction, Finding, Rows, Task
 from crossfix.data.map_chips import CutChip, DegreeMap, cut_map, read_chips
 from crossfix.data.places import REFETCH, check_asked, check_root, list_sorted, relative
 from crossfix.data.view import View, is_image
-from crossfix.errors import DataError, InputError
-from crossfix.geo.geodesy import check_lonlat
+from crossfix.errors import DataError
 
 NUMBERS = tuple(f"{number:02}" for number in range(1, 12))
 #: Corners of the maps. The released file has a blank in its name; both names are read.
@@ -190,12 +188,12 @@ class UavVisLoc:
         check_root(self.root, _TITLE, (COORDINATES, COORDINATES_RELEASED, *NUMBERS))
         path = self._coordinates()
         corners = {}
-        for line, row in _read_table(path, COORDINATE_COLUMNS[:5]):
+        for line, row in read_rows(path, COORDINATE_COLUMNS[:5]):
             found = re.fullmatch(r"(?:satellite)?(\d+)(?:\.tif)?", row["mapname"], re.IGNORECASE)
             if found is None:
                 raise DataError(f"{row['mapname']!r} is no map", where=f"{path} line {line}", mend=REFETCH)
-            north, west = _position(path, line, row, "LT_lat_map", "LT_lon_map")
-            south, east = _position(path, line, row, "RB_lat_map", "RB_lon_map")
+            north, west = position_of(path, line, row, "LT_lat_map", "LT_lon_map")
+            south, east = position_of(path, line, row, "RB_lat_map", "RB_lon_map")
             if not (west < east and south < north):
                 raise DataError("the corners of the map are not north-west and south-east", where=f"{path} line {line}", mend=REFETCH)
             corners[f"{int(found[1]):02}"] = (west, north, east, south)
@@ -237,56 +235,15 @@ class UavVisLoc:
 
     def _photos(self, number: str) -> Iterator[tuple[int, View]]:
         path = self.root / number / f"{number}.csv"
-        for line, row in _read_table(path, ("filename", "lat", "lon")):
-            lat, lon = _position(path, line, row, "lat", "lon")
-            heading = _number(path, line, row, "Phi1") % 360 if row.get("Phi1") else None
+        for line, row in read_rows(path, ("filename", "lat", "lon")):
+            lat, lon = position_of(path, line, row, "lat", "lon")
+            heading = number_of(path, line, row, "Phi1") % 360 if row.get("Phi1") else None
             photo = self.root / number / DRONE_FOLDER / row["filename"]
             yield line, View(photo, photo.stem, "drone", lon, lat, heading_deg=heading)
 
     def _finding(self, error: DataError) -> Finding:
         where = relative(self.root, error.where)
         return Finding("split" if " line " in where else "missing", where, error.what, error.mend or "")
-
-
-def _read_table(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a table with the numbers of their lines, blanks around names and values taken off."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if any(value.strip() for value in row)]
-    except FileNotFoundError as error:
-        raise DataError("is missing", where=path, mend=REFETCH) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot be read ({error})", where=path, mend=REFETCH) from error
-    header = rows[0][1] if rows else []
-    for column in needed:
-        if column not in header:
-            raise DataError(f"has no column {column}", where=path, mend=REFETCH)
-    for line, values in rows[1:]:
-        row = dict(zip(header, values, strict=False))
-        for column in needed:
-            if not row.get(column):
-                raise DataError(f"has no {column}", where=f"{path} line {line}", mend=REFETCH)
-        yield line, row
-
-
-def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
-    try:
-        value = float(row[column])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{column} is {row[column]!r}, which is no number", where=f"{path} line {line}", mend=REFETCH)
-    return value
-
-
-def _position(path: Path, line: int, row: dict[str, str], lat_column: str, lon_column: str) -> tuple[float, float]:
-    lat, lon = _number(path, line, row, lat_column), _number(path, line, row, lon_column)
-    try:
-        check_lonlat(lon, lat)
-    except InputError as error:
-        raise DataError(error.what, where=f"{path} line {line}", mend=REFETCH) from error
-    return lat, lon
 
 
 def _chip_view(folder: Path, chip: CutChip) -> View:
