@@ -23,22 +23,16 @@ TASKS = {"test": "training_regions_unseen_places", "desert": "unseen_region_dese
 
 def main(run: Path, work: Path) -> None:
     model, card = load_model(run)
-    describe = Describer(model, card).describe
-    histogram, hog = ColourHistogram(), RotatedHog()
+    describer = Describer(model, card)
+    ways = {"model": describer, "colour_histogram": ColourHistogram(), "hog_12_rotations": RotatedHog()}
     retrieval = {}
     for name, task in TASKS.items():
-        places = bank(work, name)
-        ways = {
-            "model": (describe, None),
-            "colour_histogram": (histogram.describe, None),
-            "hog_12_rotations": (hog.describe_turned, hog.describe),
-        }
-        retrieval[task] = {way: score_bank(places, *how).to_dict()["metrics"] for way, how in ways.items()}
+        retrieval[task] = {way: score_bank(bank(work, name), how).to_dict()["metrics"] for way, how in ways.items()}
         print(task, {way: round(found["R@1"]["value"], 3) for way, found in retrieval[task].items()}, flush=True)
     pictures = chips(bank(work, "test"))[:128]
-    describe(pictures)
+    describer.describe(pictures)
     start = time.process_time()
-    describe(pictures)
+    describer.describe(pictures)
     results = json.loads((run / "results.json").read_text())
     metrics = {
         "validation": card.metrics["validation"],

@@ -61,7 +61,7 @@ def main() -> None:
         start = time.process_time()
         describer.describe(pictures)
         image_ms = (time.process_time() - start) / len(pictures) * 1000
-        seen, unseen = (score_bank(bank, describer.describe).scores["R@1"] for bank in banks[1:])
+        seen, unseen = (score_bank(bank, describer).scores["R@1"] for bank in banks[1:])
         size = sum(p.numel() for p in model.parameters()) / 1e6
         cells = (f"{size:.2f}", f"{step_s:.2f}", f"{image_ms:.2f}", *(f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in (seen, unseen)))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)

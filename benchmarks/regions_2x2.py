@@ -31,10 +31,10 @@ def main() -> None:
     for name, about in (("elsewhere", "training regions, 960 places"), ("oracle", "desert, 960 places")):
         run = args.work / f"run-{name}-{args.steps}"
         train(config, run, bank=bank(args.work, name))
-        describe = load(str(run)).describe
+        model = load(str(run))
         cells = []
         for test in ("test", "desert"):
-            score = score_bank(bank(args.work, test), describe).scores["R@1"]
+            score = score_bank(bank(args.work, test), model).scores["R@1"]
             cells.append(f"{100 * score.value:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]")
         print(f"| {about} | {' | '.join(cells)} |", flush=True)
 

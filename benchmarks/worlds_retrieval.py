@@ -23,17 +23,12 @@ def main() -> None:
     parser.add_argument("--model", default="gengeo-tiny")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    model, histogram, hog = load(args.model), ColourHistogram(), RotatedHog()
-    ways = {
-        args.model: (model.describe, None),
-        "colour histogram": (histogram.describe, None),
-        "HOG, 12 rotations": (hog.describe_turned, hog.describe),
-    }
+    ways = {args.model: load(args.model), "colour histogram": ColourHistogram(), "HOG, 12 rotations": RotatedHog()}
     found = {}
     print("| places | method | R@1 | R@5 | R@10 | AP |\n|---|---|---|---|---|---|")
     for name, about in NAMES.items():
-        for way, (describe, gallery) in ways.items():
-            scores = score_bank(bank(args.work, name), describe, gallery)
+        for way, model in ways.items():
+            scores = score_bank(bank(args.work, name), model)
             found[f"{name}/{way}"] = scores.to_dict()
             cells = (
                 f"{100 * s.value:.1f} [{100 * s.low:.1f}, {100 * s.high:.1f}]"

@@ -45,7 +45,7 @@ def test_a_turned_query_is_found_by_its_gradients():
     queries = [turned(image, 30 * (row % 12)) for row, image in enumerate(images)]
     model = RotatedHog()
     wall = model.describe(images)
-    aware = evaluate_pairs(model.describe_turned(queries), range(30), wall, range(30))
+    aware = evaluate_pairs(model.describe_query(queries), range(30), wall, range(30))
     blind = evaluate_pairs(model.describe(queries), range(30), wall, range(30))
     assert aware.scores["R@1"].value > 0.95
     assert blind.scores["R@1"].value < 0.5
@@ -53,4 +53,4 @@ def test_a_turned_query_is_found_by_its_gradients():
 
 def test_the_first_heading_is_the_picture_as_it_stands():
     model, images = RotatedHog(), scenes(2)
-    np.testing.assert_allclose(model.describe_turned(images)[:, 0], model.describe(images), atol=1e-4)
+    np.testing.assert_allclose(model.describe_query(images)[:, 0], model.describe(images), atol=1e-4)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from crossfix.errors import DataError, ModelError, RunError
 from crossfix.evaluate.baselines import ColourHistogram
-from crossfix.evaluate.benchmark import evaluate_folder, open_measurable
+from crossfix.evaluate.benchmark import evaluate_folder
+from crossfix.evaluate.measurable import open_measurable
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,9 @@ class Blind:
 
     def describe(self, images):
         return np.ones((len(images), 4), np.float32)
+
+    def describe_query(self, images):
+        return self.describe(images)[:, None]
 
 
 def test_a_model_that_tells_nothing_apart_is_refused(folder: Path, tmp_path: Path):

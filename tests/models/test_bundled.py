@@ -41,9 +41,9 @@ def test_it_is_small_and_its_card_says_how_it_was_made() -> None:
 
 
 def test_it_finds_places_nobody_trained_on(model: Describer, bank: PairBank) -> None:
-    found = score_bank(bank, model.describe).scores["R@1"].value
+    found = score_bank(bank, model).scores["R@1"].value
     assert found >= 0.6
-    assert found > score_bank(bank, ColourHistogram().describe).scores["R@1"].value + 0.2
+    assert found > score_bank(bank, ColourHistogram()).scores["R@1"].value + 0.2
 
 
 def test_a_turned_chip_keeps_its_descriptor_in_the_main(model: Describer, bank: PairBank) -> None:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -159,3 +161,17 @@ def test_unusable_devices():
     for device in ("cuda:99", "toaster"):
         with pytest.raises(ModelError, match="is not usable here"):
             Describer(model, card, device=device)
+
+
+def test_queries_are_turned_as_the_card_says():
+    model, card = model_of("resnet")
+    square = [np.ascontiguousarray(picture[:40, :40]) for picture in pictures(3)]
+    once, four = (Describer(model, dataclasses.replace(card, query_turns=turns)) for turns in (1, 4))
+    assert once.sha256 == four.sha256  # descriptors stay comparable
+    np.testing.assert_array_equal(once.describe_query(square), once.describe(square)[:, None])
+    desc = four.describe_query(square)
+    assert desc.shape == (3, 4, model.dim)
+    for turn in range(4):
+        np.testing.assert_array_equal(desc[:, turn], four.describe([np.rot90(picture, turn) for picture in square]))
+    with pytest.raises(ModelError, match="3 turns"):
+        dataclasses.replace(card, query_turns=3)

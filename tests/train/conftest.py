@@ -19,7 +19,9 @@ def make_bank(places: int = 40, epochs: int = 2, views: int = 2, px: int = 48, s
     satellite = blocks.repeat(px // 6, axis=2).repeat(px // 6, axis=3).repeat(epochs, axis=1)
     edge = (satellite.shape[2] - px) // 2
     drone = satellite[:, :1, edge : edge + px, edge : edge + px].repeat(views, axis=1)
-    truth = {"region": np.arange(places) // 12 % 2}
+    straight_down = {"offset_east_m": 0, "offset_north_m": 0, "heading_deg": 0, "pitch_deg": -90, "height_m": 50, "fov_deg": 90}
+    truth = {name: np.full((places, views), value, np.float32) for name, value in straight_down.items()}
+    truth |= {"region": np.arange(places) // 12 % 2, "side_m": np.full(places, 100, np.float32)}
     return PairBank(satellite, drone, truth, BankPlan(("suburb", "farmland"), places, seed, px, epochs, views))
 
 

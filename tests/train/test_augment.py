@@ -20,7 +20,7 @@ def pictures(count: int = 4, px: int = 32, seed: int = 0) -> torch.Tensor:
 
 def test_nothing_asked_changes_nothing():
     picture_BHWC = pictures()
-    img_BCHW = augment(picture_BHWC, 32, STILL, NO_COLOUR, generator())
+    img_BCHW, _ = augment(picture_BHWC, 32, STILL, NO_COLOUR, generator())
     assert img_BCHW.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(img_BCHW, picture_BHWC.permute(0, 3, 1, 2) / 255, atol=1e-5, rtol=0)
 
@@ -59,7 +59,7 @@ def test_warp_stays_within_its_bounds():
 
 def test_mirror_mirrors_left_to_right():
     picture_BHWC = pictures(count=2)
-    img_BCHW = augment(picture_BHWC, 32, STILL, NO_COLOUR, generator(), mirror_B=torch.tensor([True, False]))
+    img_BCHW, _ = augment(picture_BHWC, 32, STILL, NO_COLOUR, generator(), mirror_B=torch.tensor([True, False]))
     want = picture_BHWC.permute(0, 3, 1, 2) / 255
     torch.testing.assert_close(img_BCHW[0], want[0].flip(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(img_BCHW[1], want[1], atol=1e-5, rtol=0)
@@ -67,7 +67,7 @@ def test_mirror_mirrors_left_to_right():
 
 def test_same_key_same_picture_other_key_another():
     config = AugmentConfig()
-    first, again, other = (augment(pictures(), 32, config.drone, config.colour, generator(seed)) for seed in (1, 1, 2))
+    first, again, other = (augment(pictures(), 32, config.drone, config.colour, generator(seed))[0] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.min() >= 0
@@ -89,7 +89,7 @@ def test_contrast_keeps_the_mean_and_grey_stays_grey():
 def test_drawn_effects_touch_some_pictures_only(effect: str):
     colour = ColourConfig(**{**dict.fromkeys(ColourConfig.__dataclass_fields__, 0.0), effect: 0.5})
     picture_BHWC = pictures(count=40)
-    img_BCHW = augment(picture_BHWC, 32, STILL, colour, generator())
+    img_BCHW, _ = augment(picture_BHWC, 32, STILL, colour, generator())
     touched = (img_BCHW - picture_BHWC.permute(0, 3, 1, 2) / 255).abs().amax(dim=(1, 2, 3)) > 1e-4
     assert 8 <= int(touched.sum()) <= 32
 
@@ -97,7 +97,7 @@ def test_drawn_effects_touch_some_pictures_only(effect: str):
 def test_blur_keeps_a_flat_picture_flat():
     colour = ColourConfig(**{**dict.fromkeys(ColourConfig.__dataclass_fields__, 0.0), "blur": 1.0})
     flat = torch.full((3, 32, 32, 3), 77, dtype=torch.uint8)
-    img_BCHW = augment(flat, 32, STILL, colour, generator())
+    img_BCHW, _ = augment(flat, 32, STILL, colour, generator())
     torch.testing.assert_close(img_BCHW, torch.full_like(img_BCHW, 77 / 255))
 
 
@@ -107,3 +107,15 @@ def test_curriculum_grows_to_full_strength():
     assert config.strength(50) == pytest.approx(0.6)
     assert config.strength(100) == config.strength(10_000) == 1.0
     assert AugmentConfig().strength(0) == 1.0
+
+
+def test_convention_a_turn_is_anticlockwise_and_comes_before_the_mirror():
+    picture_BHWC = pictures(count=2)
+    turned, _ = augment(picture_BHWC, 32, STILL, NO_COLOUR, generator(), turn_B=torch.tensor([torch.pi / 2, -torch.pi / 2]))
+    want = picture_BHWC.permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(turned[0], want[0].rot90(1, (1, 2)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(turned[1], want[1].rot90(-1, (1, 2)), atol=1e-4, rtol=0)
+    mirrored, _ = augment(
+        picture_BHWC, 32, STILL, NO_COLOUR, generator(), turn_B=torch.full((2,), torch.pi / 2), mirror_B=torch.tensor([True, False])
+    )
+    torch.testing.assert_close(mirrored[0], turned[0].flip(2), atol=1e-4, rtol=0)

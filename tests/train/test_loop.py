@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ from crossfix.models.folder import load_model
 from crossfix.models.gengeo import ArchConfig, SaladConfig
 from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig
 from crossfix.train.config import OptimConfig, TrainConfig
-from crossfix.train.loop import train
+from crossfix.train.folder import RunFolder
+from crossfix.train.loop import _Trainer, train
 from crossfix.worlds.pairs import BankPlan, PairBank
 
 HERE = Path(__file__).parent
@@ -94,6 +96,30 @@ def test_a_finished_run_is_not_run_again(finished: Path, bank):
 def test_a_changed_config_is_refused(finished: Path, bank, change: dict, field: str):
     with pytest.raises(RunError, match=rf"another {field}: "):
         train(dataclasses.replace(TINY, **change), finished, bank=bank)
+
+
+def test_upright_training_turns_north_to_within_45_degrees_of_up(tmp_path: Path, bank):
+    """Drone pictures of heading h show north at -h from up; after their quarter turns both views agree but for the rest of the heading."""
+    heading = np.resize(np.array([0, 10, 80, 95, 170, 190, 265, 300, 359], np.float32), bank.truth["heading_deg"].shape)
+    turned = PairBank(bank.satellite, bank.drone, bank.truth | {"heading_deg": heading}, bank.plan)
+    upright = dataclasses.replace(TINY.augment, upright=True)
+    trainer = _Trainer(dataclasses.replace(TINY, augment=upright), RunFolder(tmp_path / "run", {}), turned, None)
+    batch = trainer.sampler.read(0)
+    turns = trainer._turns(batch, 0)
+    north_deg = batch.poses.heading_deg + torch.rad2deg(turns["drone"] - turns["satellite"])  # up to whole turns
+    assert (((north_deg + 180) % 360 - 180).abs() <= 45 + 1e-3).all()
+    assert len(set(torch.cat([trainer._turns(batch, n)["satellite"] for n in range(9)]).tolist())) == 4
+
+
+def test_tokens_are_matched_only_where_asked(tmp_path: Path, bank):
+    short = dataclasses.replace(TINY, steps=2, validate_every=2)
+    losses = []
+    for weight in (0.0, 2.0):
+        run = tmp_path / str(weight)
+        train(dataclasses.replace(short, tokens_weight=weight), run, bank=bank)
+        losses.append(records(run)[0]["loss"])
+    assert losses[1] > losses[0] + 1  # the same pictures and weights, and the term on top
+    assert load_model(tmp_path / "2.0")[0].state_dict().keys() == load_model(tmp_path / "0.0")[0].state_dict().keys()
 
 
 def test_another_bank_is_refused(finished: Path, bank):

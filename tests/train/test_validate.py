@@ -7,6 +7,7 @@ import torch
 from crossfix.errors import RunError
 from crossfix.train.augment import plain
 from crossfix.train.validate import validate
+from crossfix.worlds.pairs import PairBank
 
 
 def by_pixels(picture_BHWC: np.ndarray, margin: float) -> torch.Tensor:
@@ -38,3 +39,9 @@ def test_half_found(bank):
 def test_nan_is_refused(bank):
     with pytest.raises(RunError, match="not finite"):
         validate(bank, np.arange(4), lambda picture, margin: torch.full((len(picture), 4), torch.nan), batch=4)
+
+
+def test_turned_queries_are_found_by_four_turns_and_not_by_one(bank):
+    turned = PairBank(bank.satellite, np.rot90(bank.drone, 1, axes=(2, 3)), bank.truth, bank.plan)
+    assert validate(turned, np.arange(20), by_pixels, batch=7)["r1"] < 0.5
+    assert validate(turned, np.arange(20), by_pixels, batch=7, turns=4)["r1"] == 1.0

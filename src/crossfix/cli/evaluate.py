@@ -27,7 +27,8 @@ def evaluate(
 ) -> None:
     """Measure a model on a folder of queries and gallery images by place, with 95 % intervals over places."""
     # torch takes seconds to import: --help must not wait for it
-    from crossfix.evaluate.benchmark import evaluate_folder, open_measurable
+    from crossfix.evaluate.benchmark import evaluate_folder
+    from crossfix.evaluate.measurable import open_measurable
 
     measured = open_measurable(model)
     with bar("Describing") as describing:

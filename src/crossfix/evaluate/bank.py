@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.evaluate.measurable import Describe, Measurable
 from crossfix.evaluate.retrieval import RetrievalScores, evaluate_pairs
 from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
 
-Describe = Callable[[list[npt.NDArray[np.uint8]]], npt.NDArray[np.floating[Any]]]
 _CHUNK = 256  # pictures described at a time: bounds the memory
 
 
@@ -35,8 +35,7 @@ def photos(bank: PairBank) -> list[npt.NDArray[np.uint8]]:
 
 def score_bank(
     bank: PairBank,
-    describe: Describe,
-    describe_gallery: Describe | None = None,
+    model: Measurable,
     *,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -45,8 +44,7 @@ def score_bank(
 
     Args:
         bank: the places.
-        describe: pictures to descriptors (B, D), or (B, R, D) where each picture has several (its turned copies).
-        describe_gallery: the same for chips where they are described otherwise; ``describe`` where it is not given.
+        model: what describes chips and photos.
         seed: of the bootstrap over places.
         progress: told the pictures described and their number.
     """
@@ -61,7 +59,7 @@ def score_bank(
                 progress(done + min(start + _CHUNK, len(pictures)), total)
         return np.concatenate(rows)
 
-    gallery_PD = run(gallery, describe_gallery or describe, 0)
-    query_QD = run(queries, describe, len(gallery))
+    gallery_PD = run(gallery, model.describe, 0)
+    query_QRD = run(queries, model.describe_query, len(gallery))
     names = np.arange(len(gallery)).astype(str)
-    return evaluate_pairs(query_QD, np.repeat(names, bank.drone.shape[1]), gallery_PD, names, seed=seed)
+    return evaluate_pairs(query_QRD, np.repeat(names, bank.drone.shape[1]), gallery_PD, names, seed=seed)

@@ -31,6 +31,10 @@ class ColourHistogram:
         """Pictures (H, W, 3) uint8 of any size to (B, 512) float32 of unit norm."""
         return np.stack([self._one(image) for image in images])
 
+    def describe_query(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
+        """The same as (B, 1, 512): a histogram is the same at every heading."""
+        return self.describe(images)[:, None]
+
     def _one(self, image: Picture) -> npt.NDArray[np.float32]:
         small = cv2.resize(image, (self.input_px, self.input_px), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.float32)
         balanced = small * (0.5 / np.maximum(small.mean(axis=0), 1.0))
@@ -56,7 +60,7 @@ class RotatedHog:
         """Pictures (H, W, 3) uint8 of any size, as they stand, to (B, D) float32 of unit norm."""
         return np.stack([_hog(_small_grey(image)) for image in images])
 
-    def describe_turned(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
+    def describe_query(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
         """Pictures turned by 0, 30, ... 330 degrees to (B, 12, D) float32 of unit norm, for `evaluate_pairs`."""
         turned_BRD = np.empty((len(images), self.turns, self.dim), np.float32)
         for row, image in enumerate(images):

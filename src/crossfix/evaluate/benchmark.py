@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,36 +12,14 @@ import numpy.typing as npt
 from crossfix.data.folder import Folder
 from crossfix.data.view import View
 from crossfix.errors import DataError
-from crossfix.evaluate.baselines import BASELINES, RotatedHog
+from crossfix.evaluate.measurable import Describe, Measurable
 from crossfix.evaluate.retrieval import evaluate_pairs
-from crossfix.models.registry import load
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder, environment
 
 Report = Callable[[int, int], None]
-Describe = Callable[[list[npt.NDArray[np.uint8]]], npt.NDArray[np.float32]]
+
 _BATCH = 64
-
-
-class Measurable(Protocol):
-    """What is measured: a `models.describe.Describer` or a baseline."""
-
-    @property
-    def model_id(self) -> str: ...  # noqa: D102
-    @property
-    def sha256(self) -> str: ...  # noqa: D102
-    @property
-    def dim(self) -> int: ...  # noqa: D102
-    def describe(self, images: list[npt.NDArray[np.uint8]], /) -> npt.NDArray[np.float32]: ...  # noqa: D102
-
-
-def open_measurable(name: str) -> Measurable:
-    """A model by its name or folder, or one of the baselines ``colour-histogram`` and ``rotated-hog``.
-
-    Raises:
-        ModelError: where there is no such model.
-    """
-    return BASELINES[name]() if name in BASELINES else load(name)
 
 
 def evaluate_folder(
@@ -68,9 +46,8 @@ def evaluate_folder(
     config = {"model": model.model_id, "model_sha256": model.sha256, "data": str(folder.resolve()), "seed": seed}
     run = None if out is None else RunFolder(out, config)
     total = len(benchmark.query) + len(benchmark.gallery)
-    describe_query: Describe = model.describe_turned if isinstance(model, RotatedHog) else model.describe
     gallery_GD = _describe(benchmark.gallery, model.describe, 0, total, progress)
-    query_desc = _describe(benchmark.query, describe_query, len(benchmark.gallery), total, progress)
+    query_desc = _describe(benchmark.query, model.describe_query, len(benchmark.gallery), total, progress)
     query_place, gallery_place = ([view.place for view in views] for views in (benchmark.query, benchmark.gallery))
     try:
         scores = evaluate_pairs(query_desc, query_place, gallery_GD, gallery_place, seed=seed)

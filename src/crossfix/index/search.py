@@ -36,8 +36,8 @@ class Hits:
         scores_BK: float32 cosines. K is less than was asked for where fewer chips passed the filters.
     """
 
-    rows_BK: Rows  # noqa: N815 - axes in capitals
-    scores_BK: Scores  # noqa: N815
+    rows_BK: Rows
+    scores_BK: Scores
 
 
 def search(

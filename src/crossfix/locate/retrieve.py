@@ -54,7 +54,7 @@ class Described:
     """
 
     headings_deg: tuple[float, ...]
-    descriptors_BD: npt.NDArray[np.float32]  # noqa: N815 - axes in capitals
+    descriptors_BD: npt.NDArray[np.float32]
 
 
 def describe(query: Query, describer: Describes) -> Described:

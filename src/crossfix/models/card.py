@@ -49,6 +49,8 @@ class ModelCard:
         licence: of the weights (SPDX).
         head_trained: false where the encoder's weights are published ones and the head holds random numbers.
         dtype: in which matrices and kernels are stored; vectors are float32 always, and a loaded model is float32.
+        query_turns: quarter turns at which a query of unknown heading has to be described, the best one counting: 4 where the model was
+            trained on pictures whose north is about up, 1 where it was trained on any heading.
         sha256: of model.safetensors; filled in when saved.
     """
 
@@ -63,6 +65,7 @@ class ModelCard:
     licence: str = "Apache-2.0"
     head_trained: bool = True
     dtype: Literal["float32", "float16"] = "float32"
+    query_turns: Literal[1, 4] = 1
     sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -72,6 +75,8 @@ class ModelCard:
                 where=self.name,
                 mend="make both equal",
             )
+        if self.query_turns not in (1, 4):
+            raise ModelError(f"queries cannot be described at {self.query_turns} turns", where=self.name, mend="give 1 or 4")
         if self.dtype not in ("float32", "float16"):
             raise ModelError(f"weights cannot be stored as {self.dtype}", where=self.name, mend="use float32 or float16")
         if self.preprocessing.interpolation != "area" or len(self.preprocessing.mean) != 3 or len(self.preprocessing.std) != 3:

@@ -87,6 +87,18 @@ class Describer:
             raise ModelError(f"the descriptor of picture {row} is not finite", where=self.model_id, mend="check the model's weights")
         return desc_BD
 
+    def describe_query(self, images: Images) -> NDArray[np.float32]:
+        """Describe pictures of unknown heading, at as many quarter turns as the model's card asks for.
+
+        Args:
+            images: as for `describe`.
+
+        Returns:
+            (B, R, D) float32 of unit norm; a picture's score is its best turn's.
+        """
+        turned = [self.describe([np.rot90(image, turn) for image in images]) for turn in range(self.card.query_turns)]
+        return np.stack(turned, axis=1)
+
     def _batches(self, images: Images) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         px = self.input_px
         for start in range(0, len(images), self._batch):

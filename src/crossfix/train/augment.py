@@ -69,6 +69,9 @@ class AugmentConfig:
         satellite: the map's view; the default knows no heading.
         drone: the photo's view; its heading is random in the bank already.
         colour: colours of both.
+        upright: drone pictures are turned by quarter turns until north is within 45 degrees of up, and then both views by one random
+            quarter turn together. The network has far less to learn than with any heading; its queries are to be described at four
+            quarter turns, which the card of the model says (``query_turns``).
         mirror: half of the pairs have both views mirrored: a mirrored place is a place too.
         curriculum_steps: over the first so many steps everything but turning grows from ``curriculum_start`` to its full strength.
         curriculum_start: strength at the first step.
@@ -77,6 +80,7 @@ class AugmentConfig:
     satellite: WarpConfig = field(default_factory=lambda: WarpConfig(rotate_deg=180.0, shift=0.12, side=(0.8, 1.25)))
     drone: WarpConfig = field(default_factory=lambda: WarpConfig(rotate_deg=10.0, shift=0.03, side=(1 / 1.3, 1.0)))
     colour: ColourConfig = field(default_factory=ColourConfig)
+    upright: bool = False
     mirror: bool = True
     curriculum_steps: int = 0
     curriculum_start: float = 0.2
@@ -98,7 +102,8 @@ def augment(
     margin: float = 1.0,
     strength: float = 1.0,
     mirror_B: torch.Tensor | None = None,
-) -> torch.Tensor:
+    turn_B: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Warp and colour a batch of stored pictures.
 
     Args:
@@ -110,15 +115,16 @@ def augment(
         margin: how many nominal sides the stored picture spans.
         strength: in [0, 1]; scales shift, side and colours.
         mirror_B: bool, pictures to mirror left to right.
+        turn_B: angle by which each picture is turned besides, radians, anticlockwise.
 
     Returns:
-        (B, 3, px, px) float32 in [0, 1], channels last.
+        (B, 3, px, px) float32 in [0, 1], channels last, and the (B, 2, 3) similarities from each result to its stored picture.
     """
-    theta_B23 = draw_warp(len(picture_BHWC), warp, generator, margin=margin, strength=strength)
+    theta_B23 = draw_warp(len(picture_BHWC), warp, generator, margin=margin, strength=strength, turn_B=turn_B)
     if mirror_B is not None:
         theta_B23[:, :, 0] *= torch.where(mirror_B, -1.0, 1.0)[:, None]
     img_BCHW = cut(picture_BHWC, theta_B23, px)
-    return recolour_(img_BCHW, colour, generator, strength=strength)
+    return recolour_(img_BCHW, colour, generator, strength=strength), theta_B23
 
 
 def plain(picture_BHWC: torch.Tensor, px: int, *, margin: float = 1.0) -> torch.Tensor:
@@ -127,9 +133,19 @@ def plain(picture_BHWC: torch.Tensor, px: int, *, margin: float = 1.0) -> torch.
     return cut(picture_BHWC, theta_B23, px)
 
 
-def draw_warp(count: int, warp: WarpConfig, generator: torch.Generator, *, margin: float = 1.0, strength: float = 1.0) -> torch.Tensor:
+def draw_warp(
+    count: int,
+    warp: WarpConfig,
+    generator: torch.Generator,
+    *,
+    margin: float = 1.0,
+    strength: float = 1.0,
+    turn_B: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Draw ``count`` similarities from picture to stored picture, (B, 2, 3) in the coordinates of ``affine_grid``: -1 to 1 over each."""
     angle = math.radians(warp.rotate_deg) * _signed(count, generator)
+    if turn_B is not None:
+        angle = angle + turn_B
     shift_B2 = strength * warp.shift * 2 / margin * _signed(count, generator, 2)
     low, high = (strength * math.log(bound) for bound in warp.side)
     side = torch.exp(low + (high - low) * torch.rand(count, generator=generator)) / margin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig
@@ -52,6 +52,7 @@ class TrainConfig:
         augment: the augmentation.
         temperature: the contrastive loss's temperature at the start.
         label_smoothing: share of the target given to the negatives.
+        tokens_weight: weight of the term by which tokens of one view find those of the other that show the same ground; 0 leaves it out.
         ema: decay of the moving average of the weights that is validated and kept; 0 switches it off.
         precision: Fabric's name of the precision.
         seed: keys weights, batches, augmentation and dropout.
@@ -75,6 +76,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     temperature: float = 0.07
     label_smoothing: float = 0.1
+    tokens_weight: float = 0.0
     ema: float = 0.0
     precision: str = "bf16-mixed"
     seed: int = 0
@@ -91,6 +93,11 @@ class TrainConfig:
             raise InputError("a batch of one pair has no negatives", where="training config", mend="give batch at least 2")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}", where="training config", mend="give a decay in [0, 1)")
+
+    @property
+    def query_turns(self) -> Literal[1, 4]:
+        """Quarter turns at which the model wants its queries described."""
+        return 4 if self.augment.upright else 1
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON holds it: nested dicts, tuples as lists."""

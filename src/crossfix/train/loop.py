@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from torch import nn
 
 from crossfix.errors import RunError
 from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.correspondence import Correspondence
 from crossfix.models.card import ModelCard, Preprocessing
 from crossfix.models.folder import save_model
 from crossfix.models.gengeo import GenGeo, build
@@ -32,11 +34,13 @@ from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder
 from crossfix.train.keys import key, torch_generator
 from crossfix.train.optim import average_, learning_rate, make_optimizer
+from crossfix.train.overlap import points_on_map
 from crossfix.train.pairs import PairBatch, PairSampler, split_places
 from crossfix.train.validate import validate
 from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank, make_pair_bank
 
 Report = Callable[[int, int], None]
+_POINTS = 32  # of a pair; about half of them are seen by both pictures
 
 
 @dataclass(frozen=True)
@@ -90,17 +94,34 @@ def train(
 class _Siamese(nn.Module):
     """Model and loss as one module, so that Fabric sets up precision for both."""
 
-    def __init__(self, model: GenGeo, loss: InfoNCE) -> None:
+    def __init__(self, model: GenGeo, loss: InfoNCE, tokens: Correspondence | None, tokens_weight: float) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
+        self.tokens = tokens
+        self.tokens_weight = tokens_weight
 
-    def forward(self, satellite_BCHW: torch.Tensor, drone_BCHW: torch.Tensor, place_B: torch.Tensor) -> torch.Tensor:
+    def forward(self, batch: _Prepared) -> torch.Tensor:
         """The loss; both views pass as one batch, so that they share their normalisation statistics as they share the weights."""
-        desc_BD = self.model(torch.cat([satellite_BCHW, drone_BCHW]))
-        satellite_BD, drone_BD = desc_BD.chunk(2)
-        loss: torch.Tensor = self.loss(drone_BD, satellite_BD, place_B)
-        return loss
+        tok_BND, cls_BD = self.model.encoder(torch.cat([batch.satellite_BCHW, batch.drone_BCHW]))
+        satellite_BD, drone_BD = self.model.head(tok_BND, cls_BD).chunk(2)
+        loss: torch.Tensor = self.loss(drone_BD, satellite_BD, batch.place_B)
+        if self.tokens is None:
+            return loss
+        satellite_BND, drone_BND = tok_BND.chunk(2)
+        term: torch.Tensor = self.tokens(drone_BND, satellite_BND, batch.drone_BT2, batch.satellite_BT2, batch.seen_BT)
+        return loss + self.tokens_weight * term
+
+
+class _Prepared(NamedTuple):
+    """A micro-batch as the network takes it: both views' pictures, and points that both show where tokens are matched."""
+
+    satellite_BCHW: torch.Tensor
+    drone_BCHW: torch.Tensor
+    place_B: torch.Tensor
+    satellite_BT2: torch.Tensor
+    drone_BT2: torch.Tensor
+    seen_BT: torch.Tensor
 
 
 class _Trainer:
@@ -113,7 +134,9 @@ class _Trainer:
 
         self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
-        self.module = _Siamese(build(config.arch), InfoNCE(config.temperature, config.label_smoothing))
+        model = build(config.arch)
+        tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
+        self.module = _Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
         self.module.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.module.model) if config.ema > 0 else None
         optimizer = make_optimizer(self.module, config.optim)
@@ -159,10 +182,10 @@ class _Trainer:
             number = step * config.accumulate + micro
             began = time.monotonic()
             batch = self.sampler.read(number)
-            satellite_BCHW, drone_BCHW, place_B = self._prepare(batch, number, step)
+            prepared = self._prepare(batch, number, step)
             window.data += time.monotonic() - began
             try:
-                loss = self.wrapped(satellite_BCHW, drone_BCHW, place_B)
+                loss = self.wrapped(prepared)
             except RunError as error:  # the loss is not finite
                 raise self._failed(step, error.what) from error
             self.fabric.backward(loss / config.accumulate)
@@ -187,17 +210,18 @@ class _Trainer:
         mend = "start again in another folder with a lower learning rate or more warm-up"
         return RunError(f"step {step + 1} failed: {what}", where=self.folder.path, mend=mend)
 
-    def _prepare(self, batch: PairBatch, number: int, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _prepare(self, batch: PairBatch, number: int, step: int) -> _Prepared:
         config, device = self.config.augment, self.fabric.device
         strength = config.strength(step)
         seed, px = self.config.seed, self.config.arch.px
         mirror_B = torch.rand(len(batch.place_B), generator=torch_generator(seed, number, "mirror")) < (0.5 if config.mirror else 0.0)
-        views = []
+        turn_B = self._turns(batch, number)
+        views, warps = [], []
         for name, picture_BHWC, warp, margin in (
             ("satellite", batch.satellite_BHWC, config.satellite, SATELLITE_MARGIN),
             ("drone", batch.drone_BHWC, config.drone, 1.0),
         ):
-            img_BCHW = augment(
+            img_BCHW, theta_B23 = augment(
                 torch.from_numpy(picture_BHWC).to(device),
                 px,
                 warp,
@@ -206,9 +230,22 @@ class _Trainer:
                 margin=margin,
                 strength=strength,
                 mirror_B=mirror_B,
+                turn_B=turn_B[name],
             )
             views.append(self._normalise_(img_BCHW))
-        return views[0], views[1], torch.from_numpy(batch.place_B).to(device)
+            warps.append(theta_B23)
+        drone_BT2 = torch.rand(len(batch.place_B), _POINTS, 2, generator=torch_generator(seed, number, "points")) * 2 - 1
+        satellite_BT2, seen_BT = points_on_map(drone_BT2, batch.poses, warps[1], warps[0])
+        place_B = torch.from_numpy(batch.place_B).to(device)
+        return _Prepared(views[0], views[1], place_B, satellite_BT2.to(device), drone_BT2.to(device), seen_BT.to(device))
+
+    def _turns(self, batch: PairBatch, number: int) -> dict[str, torch.Tensor | None]:
+        """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""
+        if not self.config.augment.upright:
+            return {"satellite": None, "drone": None}
+        quarter_B = torch.randint(4, (len(batch.place_B),), generator=torch_generator(self.config.seed, number, "quarter"))
+        upright_B = (batch.poses.heading_deg / 90).round()
+        return {"satellite": quarter_B * (math.pi / 2), "drone": (quarter_B - upright_B) * (math.pi / 2)}
 
     def _normalise_(self, img_BCHW: torch.Tensor) -> torch.Tensor:
         return img_BCHW.sub_(self.mean_C11).div_(self.std_C11)
@@ -224,7 +261,7 @@ class _Trainer:
                 desc_BD: torch.Tensor = model(self._normalise_(img_BCHW))
             return desc_BD.float()
 
-        scores = validate(self.bank, self.held_rows, describe, 2 * self.config.batch)
+        scores = validate(self.bank, self.held_rows, describe, 2 * self.config.batch, turns=self.config.query_turns)
         self._write({"step": self.progress.step, "validation": scores})
         if scores["r1"] >= self.progress.best.get("r1", -1.0):
             self.progress.best = {"step": self.progress.step, **scores}
@@ -259,6 +296,7 @@ class _Trainer:
             seed=config.seed,
             metrics={"validation": progress.best},
             licence=config.licence,
+            query_turns=config.query_turns,
         )
         card = save_model(self.folder.path, model.cpu(), card)
         write_json(self.folder.path / "results.json", results | {"sha256": card.sha256})

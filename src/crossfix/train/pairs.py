@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from crossfix.errors import InputError
 from crossfix.train.keys import numpy_generator
+from crossfix.train.overlap import Poses
 from crossfix.worlds.pairs import PairBank
 
 
@@ -24,11 +25,13 @@ class PairBatch:
         satellite_BHWC: uint8, north-up, wider than the chip by the bank's margin.
         drone_BHWC: uint8.
         place_B: row of the bank of each pair; no row occurs twice.
+        poses: of the drone pictures.
     """
 
-    satellite_BHWC: npt.NDArray[np.uint8]  # noqa: N815 - axes
-    drone_BHWC: npt.NDArray[np.uint8]  # noqa: N815
-    place_B: npt.NDArray[np.int64]  # noqa: N815
+    satellite_BHWC: npt.NDArray[np.uint8]
+    drone_BHWC: npt.NDArray[np.uint8]
+    place_B: npt.NDArray[np.int64]
+    poses: Poses
 
 
 def split_places(region: Sequence[str], held_out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -121,4 +124,5 @@ class PairSampler:
         generator = numpy_generator(self.seed, number, "pictures")
         epoch_B = generator.integers(self.bank.satellite.shape[1], size=self.batch)
         view_B = generator.integers(self.bank.drone.shape[1], size=self.batch)
-        return PairBatch(np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B]), place_B)
+        satellite_BHWC, drone_BHWC = np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B])
+        return PairBatch(satellite_BHWC, drone_BHWC, place_B, Poses.of(self.bank, place_B, view_B))

@@ -19,21 +19,25 @@ def gengeo_tiny() -> TrainConfig:
     """
     return TrainConfig(
         recipe="gengeo-tiny",
-        arch=ArchConfig("resnet18", 96, SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0), stride=16),
+        arch=ArchConfig("resnet34", 64, SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0), stride=8),
         bank=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=2880, seed=1000),
-        steps=4200,
+        steps=14000,
         batch=64,
         together=3,
         held_out=240,
-        optim=OptimConfig(learning_rate=1.5e-3, warmup_steps=200),
+        optim=OptimConfig(learning_rate=3e-3, warmup_steps=300),
         augment=AugmentConfig(
-            satellite=WarpConfig(rotate_deg=180.0, shift=0.05, side=(0.85, 1.18)),
-            colour=ColourConfig(contrast=0.3, saturation=0.5, gain=0.15, gamma=0.3, grey=0.08, haze=0.3, cutout=0.15),
-            curriculum_steps=1000,
+            satellite=WarpConfig(rotate_deg=10.0, shift=0.05, side=(0.85, 1.18)),
+            colour=ColourConfig(
+                brightness=0.1, contrast=0.25, saturation=0.4, gain=0.12, gamma=0.25, mixing=0.08, grey=0.06, haze=0.25, cutout=0.1
+            ),
+            upright=True,
+            curriculum_steps=8000,
         ),
+        tokens_weight=3.0,
         ema=0.999,
-        validate_every=300,
-        checkpoint_every=150,
+        validate_every=1000,
+        checkpoint_every=500,
     )
 
 

@@ -18,7 +18,7 @@ from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
 Describe = Callable[[npt.NDArray[np.uint8], float], torch.Tensor]
 
 
-def validate(bank: PairBank, rows: npt.NDArray[np.int64], describe: Describe, batch: int) -> dict[str, float]:
+def validate(bank: PairBank, rows: npt.NDArray[np.int64], describe: Describe, batch: int, turns: int = 1) -> dict[str, float]:
     """Retrieve the place of every drone view of some places among their satellite pictures of the first epoch.
 
     Args:
@@ -26,6 +26,7 @@ def validate(bank: PairBank, rows: npt.NDArray[np.int64], describe: Describe, ba
         rows: the held-out rows.
         describe: pictures (B, px, px, 3) uint8 and the chip sides they span, to (B, D) unit-norm float32.
         batch: pictures described at a time.
+        turns: quarter turns at which the queries are described; the best one counts, for each gallery picture by itself.
 
     Returns:
         ``r1`` and ``r5``: share of the queries whose place is first, or among the first five; a tie counts against the query. ``queries``
@@ -37,8 +38,11 @@ def validate(bank: PairBank, rows: npt.NDArray[np.int64], describe: Describe, ba
     gallery_PD = torch.cat([describe(np.asarray(bank.satellite[part, 0]), SATELLITE_MARGIN) for part in _parts(rows, batch)])
     better = []
     for view in range(bank.drone.shape[1]):
-        query_PD = torch.cat([describe(np.asarray(bank.drone[part, view]), 1.0) for part in _parts(rows, batch)])
-        sim_PP = query_PD @ gallery_PD.T
+        sims = []
+        for turn in range(turns):
+            pictures = (np.rot90(np.asarray(bank.drone[part, view]), turn, axes=(1, 2)).copy() for part in _parts(rows, batch))
+            sims.append(torch.cat([describe(picture, 1.0) for picture in pictures]) @ gallery_PD.T)
+        sim_PP = torch.stack(sims).amax(0)
         if not torch.isfinite(sim_PP).all():
             raise RunError("the model gives descriptors that are not finite", where="validation", mend="lower the learning rate")
         better.append((sim_PP >= sim_PP.diagonal()[:, None]).sum(1) - 1)
