@@ -23,4 +23,4 @@ def picture() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def large_picture() -> np.ndarray:
-    return made(97, 125)
+    return made(101, 131)  # sides that no block or grid divides

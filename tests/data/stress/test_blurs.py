@@ -5,6 +5,7 @@ import pytest
 
 from crossfix.data.stress import blurs
 from crossfix.data.stress.draws import Draws
+from crossfix.data.stress.pixels import each_channel, gaussian, to_bytes
 
 POINT = np.zeros((71, 71, 3), np.uint8)
 POINT[35, 35] = 255
@@ -60,7 +61,6 @@ def test_glass_mixes_as_swapping_one_by_one_does(picture):
     """Against the published loop, in its own order: the two move pixels about as far."""
     large = np.repeat(np.repeat(picture[::4, ::4], 6, 0), 6, 1)
     rng = np.random.default_rng(0)
-    from crossfix.data.stress.pixels import each_channel, gaussian, to_bytes
 
     def blurred(p: np.ndarray) -> np.ndarray:
         return np.stack([to_bytes(gaussian(c, 0.9)) for c in each_channel(p)], -1)

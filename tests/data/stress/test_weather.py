@@ -64,7 +64,7 @@ def test_fog_pulls_the_mean_to_225_and_lowers_contrast(picture):
 
 
 def test_rain_covers_as_much_as_its_density_says():
-    # Seven pixels of a hundred hold a drop on average, of 0.8 of full brightness; a blur keeps the sum, and 1.3 times it is the opacity.
+    # 3 to 14 pixels of a hundred hold a drop, of 0.82 of full brightness on average; a blur keeps the sum, and 1.3 times it is the opacity.
     few, many = (np.mean([1 - s.keep for n in range(40) for s in sheets(rain((0.1, 0.2)), 64, 64, k, Draws("k", n))]) for k in (0.5, 1.0))
     assert 1.7 < many / few < 2.1
     assert 0.6 < many / (1.3 * 0.085 * 0.82) < 1.1
