@@ -7,12 +7,12 @@ import pytest
 
 from crossfix.errors import InputError
 from crossfix.geo.geodesy import distance_m
-from crossfix.worlds.sites import SITES_A_WORLD, Studio, studios
+from crossfix.worlds.sites import SITES_A_WORLD, Ground, Studio
 
 
 @pytest.fixture(scope="module")
 def studio() -> Studio:
-    return Studio(("farmland",), 5, 0, 90.0)
+    return Studio(Ground(("farmland",), 600.0, 90.0), 5, 0)
 
 
 def test_sites_keep_their_distance_and_lie_where_their_positions_say(studio: Studio):
@@ -25,11 +25,14 @@ def test_sites_keep_their_distance_and_lie_where_their_positions_say(studio: Stu
 
 
 def test_worlds_are_numbered_through_and_stand_kilometres_apart():
-    found = list(studios(("farmland", "valley"), 14, 5, 90.0))
-    assert [site.number for _, sites in found for site in sites] == list(range(14))
-    assert [sites[0].region for _, sites in found] == ["farmland", "valley"]
-    (one, _), (other, _) = found
-    assert distance_m(one.world.frame.lon, one.world.frame.lat, other.world.frame.lon, other.world.frame.lat) > 3000
+    ground = Ground(("farmland", "valley"), 400.0, 40.0, reach_m=150.0)
+    one, other, above = (Studio(ground, 5, number) for number in (0, 1, 24))
+    assert [site.number for site in other.sites] == list(range(12, 24))
+    assert (one.sites[0].region, other.sites[0].region) == ("farmland", "valley")
+    assert max(abs(site.east_m) for site in one.sites) <= 150
+    for neighbour in (other, above):
+        away = distance_m(one.world.frame.lon, one.world.frame.lat, neighbour.world.frame.lon, neighbour.world.frame.lat)
+        assert away > 1400
 
 
 def test_the_site_is_in_the_middle_of_a_drone_picture(studio: Studio):
@@ -46,13 +49,13 @@ def test_pictures_stay_the_same_when_others_are_taken(studio: Studio):
     site = studio.sites[0]
     first = studio.satellite(site, 80.0, 32)
     studio.satellite(studio.sites[1], 80.0, 32, day=1)
-    again = Studio(("farmland",), 5, 0, 90.0).satellite(site, 80.0, 32)
+    again = Studio(Ground(("farmland",), 600.0, 90.0), 5, 0).satellite(site, 80.0, 32)
     np.testing.assert_array_equal(first, again)
     assert (studio.satellite(site, 80.0, 32, day=1) != first).any()
 
 
 def test_people_stand_on_open_ground():
-    studio = Studio(("suburb",), 5, 0, 60.0, on_foot=True)
+    studio = Studio(Ground(("suburb",), 500.0, 60.0, on_foot=True), 5, 0)
     assert len(studio.sites) == SITES_A_WORLD
     site = studio.sites[0]
     assert studio.panorama(site, (128, 32)).shape == (32, 128, 3)
@@ -61,8 +64,10 @@ def test_people_stand_on_open_ground():
     assert math.degrees(math.atan2(site.east_m - camera.east_m, site.north_m - camera.north_m)) % 360 == pytest.approx(camera.heading_deg)
 
 
-def test_no_region_and_no_place_are_refused():
+def test_impossible_grounds_are_refused():
     with pytest.raises(InputError, match="at least one region"):
-        next(studios((), 3, 0, 90.0))
+        Ground((), 600.0, 90.0)
     with pytest.raises(InputError):
-        next(studios(("nowhere",), 3, 0, 90.0))
+        Ground(("nowhere",), 600.0, 90.0)
+    with pytest.raises(InputError, match="do not fit"):
+        Studio(Ground(("farmland",), 600.0, 90.0, reach_m=50.0), 0, 0)

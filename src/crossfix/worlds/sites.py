@@ -7,7 +7,6 @@ keyed by (seed, site, picture): a picture stays the same when more sites or pict
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -27,11 +26,38 @@ from crossfix.worlds.world import World
 Rgb = npt.NDArray[np.uint8]
 SITES_A_WORLD = 12
 MAP, PHOTO = "map", "photo"
-_WORLD_M = 1200.0
 _TEXEL_M = 0.5
-_APART_DEG = 0.05  # between the centres of neighbouring worlds: some kilometres
-_LON, _LAT = 8.0, 47.0
-_COLUMNS = 40  # of worlds, before a new row begins to the north
+_APART_DEG = 0.02  # between the centres of neighbouring worlds: 1.5 km or more up to 47 degrees from the equator
+_COLUMNS = 24  # of worlds, before a new row begins to the north
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where the sites of a set lie.
+
+    Attributes:
+        regions: names of their styles; worlds take them in turn.
+        size_m: side of a world; views reach beyond it where they look far.
+        spacing_m: least distance of two sites.
+        reach_m: no further than this from the middle of their world, east and north; None for all of it.
+        on_foot: on open ground, where a person can stand.
+        lon: of the first world, degrees.
+        lat: of the first world, degrees.
+    """
+
+    regions: tuple[str, ...]
+    size_m: float
+    spacing_m: float
+    reach_m: float | None = None
+    on_foot: bool = False
+    lon: float = 8.0
+    lat: float = 46.0
+
+    def __post_init__(self) -> None:
+        if not self.regions:
+            raise InputError("a set of worlds needs at least one region", mend="give --region")
+        for name in self.regions:
+            region_named(name)
 
 
 @dataclass(frozen=True)
@@ -61,24 +87,27 @@ class Studio:
     """One world of a set, and the means to take pictures of it.
 
     Args:
-        regions: names; worlds take them in turn.
+        ground: where the set's sites lie.
         seed: of the set.
         number: of the world.
-        spacing_m: least distance of two sites.
-        on_foot: sites lie on open ground, where a person can stand.
+
+    Attributes:
+        world: the world.
+        sites: twelve.
     """
 
-    def __init__(self, regions: tuple[str, ...], seed: int, number: int, spacing_m: float, on_foot: bool = False) -> None:
-        region = regions[number % len(regions)]
-        lon, lat = _LON + _APART_DEG * (number % _COLUMNS), _LAT + _APART_DEG * (number // _COLUMNS)
+    def __init__(self, ground: Ground, seed: int, number: int) -> None:
+        region = ground.regions[number % len(ground.regions)]
+        lon, lat = ground.lon + _APART_DEG * (number % _COLUMNS), ground.lat + _APART_DEG * (number // _COLUMNS)
         self.seed, self.number = seed, number
-        self.world = World(region, int(keyed_rng(seed, "site", number).integers(2**31)), _WORLD_M, lon, lat, texel_m=_TEXEL_M)
+        self.world = World(region, int(keyed_rng(seed, "site", number).integers(2**31)), ground.size_m, lon, lat, texel_m=_TEXEL_M)
         self.day = lru_cache(maxsize=2)(self._day)
-        spots = self._walked(spacing_m) if on_foot else self._spots(spacing_m)
+        reach = (ground.size_m - ground.spacing_m) / 2 if ground.reach_m is None else ground.reach_m
+        spots = self._walked(ground.spacing_m, reach) if ground.on_foot else self._spots(ground.spacing_m, reach)
         self.sites = [self._site(row, at) for row, at in enumerate(spots)]
 
-    def _spots(self, spacing_m: float) -> list[tuple[float, float]]:
-        rng, reach = keyed_rng(self.seed, "spots", self.number), (_WORLD_M - spacing_m) / 2
+    def _spots(self, spacing_m: float, reach: float) -> list[tuple[float, float]]:
+        rng = keyed_rng(self.seed, "spots", self.number)
         taken: list[tuple[float, float]] = []
         for _ in range(20_000):
             east, north = (float(v) for v in rng.uniform(-reach, reach, 2))
@@ -88,9 +117,9 @@ class Studio:
                 return taken
         raise InputError(f"{SITES_A_WORLD} sites {spacing_m:g} m apart do not fit into a world", mend="lower the spacing")
 
-    def _walked(self, spacing_m: float) -> list[tuple[float, float]]:
+    def _walked(self, spacing_m: float, reach: float) -> list[tuple[float, float]]:
         key = int(keyed_rng(self.seed, "walked", self.number).integers(2**31))
-        spots = self.open_ground.choose(SITES_A_WORLD, spacing_m, (_WORLD_M - spacing_m) / 2, key)
+        spots = self.open_ground.choose(SITES_A_WORLD, spacing_m, reach, key)
         if len(spots) < SITES_A_WORLD:
             raise InputError(f"only {len(spots)} places to stand {spacing_m:g} m apart in a world", mend="choose another region")
         return spots
@@ -153,20 +182,3 @@ class Studio:
         """Somebody's photo towards the site from open ground some metres away, (H, W, 3)."""
         camera = self.open_ground.near(site.east_m, site.north_m, self.seed + site.number, index, px)
         return self.day(PHOTO, 0).perspective(camera, sensor=self.sensor(site, f"street-{index}")).rgb
-
-
-def studios(
-    regions: tuple[str, ...], places: int, seed: int, spacing_m: float, on_foot: bool = False
-) -> Iterator[tuple[Studio, list[Site]]]:
-    """The worlds that hold so many sites, one after the other, each with those of its sites that are asked for.
-
-    Raises:
-        InputError: for an unknown region, no region, or no place.
-    """
-    if places < 1 or not regions:
-        raise InputError("a set of worlds needs at least one region and one place", mend="give --places and --region")
-    for name in regions:
-        region_named(name)
-    for number in range(-(-places // SITES_A_WORLD)):
-        studio = Studio(regions, seed, number, spacing_m, on_foot)
-        yield studio, studio.sites[: places - number * SITES_A_WORLD]
