@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.evaluate.positives import RowLists
-from crossfix.evaluate.similarity import LEFT_OUT, NOT_A_NUMBER, Block, View
+from crossfix.evaluate.similarity import LEFT_OUT, NOT_A_NUMBER, Block, Scratch, View
 
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -96,6 +96,7 @@ class WrongAbove:
         self.query_P = positives.query_P
         self.score_P = view.exact(self.query_P, positives.row_P, nan=NOT_A_NUMBER)
         self.tie_P = view.tie_of(positives.row_P)
+        self._scratch = Scratch()
         self._hidden = [positives] if neutral is None else [positives, neutral]
         self._above_P, self._tied_P, self._later_P = (np.zeros(len(positives.row_P), np.int64) for _ in range(3))
 
@@ -110,7 +111,7 @@ class WrongAbove:
         high_P = (self.score_P[pairs] + rounding).astype(np.float32)
         low_P = (self.score_P[pairs] - rounding).astype(np.float32)
         start_S = self.lists.start_S[block.queries.start : block.queries.stop + 1] - first
-        above_P, reach_P = _reached(sim_BC, start_S, high_P, low_P)
+        above_P, reach_P = _reached(sim_BC, start_S, high_P, low_P, self._scratch)
         if rounding > _COARSE or (reach_P - above_P).sum() > sim_BC.size // 64 + 64:
             self._count_exactly(block, pairs)
             return
@@ -166,7 +167,7 @@ class WrongAbove:
                 self._later_P[pair] += np.count_nonzero(tied_C[max(0, int(self.lists.row_P[pair]) + 1 - start) :])
 
 
-def _reached(sim_BC: Scores32, start_S: Rows, high_P: Scores32, low_P: Scores32) -> tuple[Rows, Rows]:
+def _reached(sim_BC: Scores32, start_S: Rows, high_P: Scores32, low_P: Scores32, scratch: Scratch) -> tuple[Rows, Rows]:
     """For each pair, how many of its query's scores are above ``high``, and how many at least ``low``."""
     above_P, reach_P = np.zeros(len(high_P), np.int64), np.zeros(len(high_P), np.int64)
     count_B = np.diff(start_S)
@@ -181,11 +182,12 @@ def _reached(sim_BC: Scores32, start_S: Rows, high_P: Scores32, low_P: Scores32)
     many = np.flatnonzero(~few)
     if len(many):
         # one sorted row answers for all its positives at once
-        sorted_NC = np.sort(sim_BC if len(many) == len(sim_BC) else sim_BC[many], axis=1)
+        sorted_NC = np.take(sim_BC, many, axis=0, out=scratch.shaped(len(many), sim_BC.shape[1]), mode="clip")
+        sorted_NC.sort(axis=1)
         for row, sorted_C in zip(many, sorted_NC, strict=True):
             mine = slice(int(start_S[row]), int(start_S[row + 1]))
-            above_P[mine] = len(sorted_C) - np.searchsorted(sorted_C, high_P[mine], side="right")
-            reach_P[mine] = len(sorted_C) - np.searchsorted(sorted_C, low_P[mine], side="left")
+            above_P[mine] = len(sorted_C) - sorted_C.searchsorted(high_P[mine], side="right")
+            reach_P[mine] = len(sorted_C) - sorted_C.searchsorted(low_P[mine], side="left")
     return above_P, reach_P
 
 
@@ -201,9 +203,10 @@ def _near(sim_C: Scores32, low_N: Scores32, high_N: Scores32) -> tuple[Rows, Row
         touched[first:last] = True
     column_M = np.flatnonzero(touched[((sim_C + offset) * _BINS).astype(np.int32)])
     score_M = sim_C[column_M]
-    order = np.argsort(score_M, kind="stable")
-    begin_N = np.searchsorted(score_M, low_N, side="left", sorter=order)
-    count_N = np.searchsorted(score_M, high_N, side="right", sorter=order) - begin_N
+    order = score_M.argsort()
+    score_M = score_M[order]
+    begin_N = score_M.searchsorted(low_N, side="left")
+    count_N = score_M.searchsorted(high_N, side="right") - begin_N
     which = np.repeat(np.arange(len(low_N)), count_N)
     within = np.arange(len(which)) - np.repeat(np.cumsum(count_N) - count_N, count_N)
     return which, column_M[order[begin_N[which] + within]].astype(np.int64)

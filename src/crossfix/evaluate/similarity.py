@@ -25,10 +25,11 @@ _Scores = TypeVar("_Scores", npt.NDArray[np.float32], npt.NDArray[np.float64])
 TIE = 1e-9  # float64 products of equal descriptors agree to 1e-15, those of different float32 ones differ by far more
 LEFT_OUT = -2.0  # below every score: scores are scaled into [-1, 1], infinite ones to 1.5
 NOT_A_NUMBER = 2.0  # above every score
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 8 << 20
 _EPS = float(np.finfo(np.float32).eps)
 _LEAST_ROUNDING = 16 * _EPS
 _PROBES = 256
+_CHUNK_BYTES = 512 << 10  # of float64 rows at a time: stays in the processor's cache
 _QUERIES = 1024  # of a block: enough for the product to outweigh the copy of the gallery's block
 
 
@@ -66,7 +67,7 @@ class Similarity:
         self.finite = bool(np.isfinite(self.query_norm_QR).all() and np.isfinite(self.gallery_norm_G).all())
 
     def blocks(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Block]:
-        """All blocks, the gallery's in order within each of the queries'.
+        """All blocks, the gallery's in order within each of the queries'. A block's scores last until the next is asked for.
 
         Args:
             progress: told the queries done and all of them.
@@ -75,6 +76,7 @@ class Similarity:
         step_B = max(1, min(_QUERIES // turns, queries, self.block_bytes // (8 * dim * turns)))
         step_C = max(1, self.block_bytes // (4 * max(dim, step_B * turns)))
         kept: tuple[int, npt.NDArray[np.float32]] | None = None
+        scratch = Scratch()
         for first in range(0, queries, step_B):
             rows = slice(first, min(first + step_B, queries))
             query_BD = _unit(self.query_QRD[rows].reshape(-1, dim), self.query_norm_QR[rows].reshape(-1))
@@ -83,10 +85,24 @@ class Similarity:
                 if kept is None or kept[0] != start:
                     kept = start, _unit(self.gallery_GD[part], self.gallery_norm_G[part])
                 with np.errstate(invalid="ignore", over="ignore"):
-                    sim = (query_BD @ kept[1].T).reshape(rows.stop - rows.start, turns, -1)
+                    product = np.matmul(query_BD, kept[1].T, out=scratch.shaped(len(query_BD), len(kept[1])))
+                sim = product.reshape(rows.stop - rows.start, turns, -1)
                 yield Block(rows, part, sim[:, 0] if turns == 1 else sim.max(axis=1))
             if progress is not None:
                 progress(rows.stop, queries)
+
+
+class Scratch:
+    """Memory for a block's scores that is used again: fresh pages would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.float32)
+
+    def shaped(self, rows: int, columns: int) -> npt.NDArray[np.float32]:
+        """A float32 array (rows, columns), its contents left over from before."""
+        if self._memory.size < rows * columns:
+            self._memory = np.empty(rows * columns, np.float32)
+        return self._memory[: rows * columns].reshape(rows, columns)
 
 
 class View:
@@ -111,18 +127,24 @@ class View:
         seen_G = norm_G if self.left_out_G is None else norm_G[~self.left_out_G]
         seen_G = seen_G[np.isfinite(seen_G) & (seen_G > 0)]
         self.weight_G = None if unit or not len(seen_G) else np.where(np.isfinite(norm_G), norm_G, 0.0) / float(seen_G.max())
-        # norms that differ by rounding alone are not worth a pass over the block: ``rounding`` covers them
-        self._alike = self.weight_G is None or bool(np.abs(self.weight_G - 1).max() <= 4 * _EPS)
+        # norms that differ by rounding alone are not worth weighing: ``rounding`` covers them
+        alike = self.weight_G is None or bool(np.abs(self.weight_G - 1).max() <= 4 * _EPS)
+        self._weight32_G = None if alike or self.weight_G is None else self.weight_G.astype(np.float32)
+        self._scratch = Scratch()
 
     def fast(self, block: Block) -> tuple[npt.NDArray[np.float32], float]:
-        """A block's scores for the caller to change, and the difference up to which they cannot be told apart.
+        """A block's scores, and the difference up to which they cannot be told apart.
+
+        The caller may change the scores; the next call writes over them.
 
         That difference is measured: eight times the greatest error of some pairs all over the block, at least 16 float32 steps.
 
         Returns:
             scores (B, C) float32 and the rounding.
         """
-        sim_BC = block.sim_BC.copy() if self._alike or self.weight_G is None else self._weighted(block)
+        sim_BC = self._scratch.shaped(*block.sim_BC.shape)
+        with np.errstate(invalid="ignore"):
+            np.multiply(block.sim_BC, 1 if self._weight32_G is None else self._weight32_G[block.gallery], out=sim_BC)
         rows, columns = sim_BC.shape
         count = min(_PROBES, rows * columns)
         row_N = np.linspace(0, rows - 1, count).astype(np.int64)
@@ -147,7 +169,7 @@ class View:
             (N,) scores; equal descriptors score equal to `TIE`.
         """
         turns, dim = self.similarity.query_QRD.shape[1:]
-        step = max(1, (8 << 20) // (8 * dim * turns))
+        step = max(1, _CHUNK_BYTES // (8 * dim * turns))
         parts = [np.empty(0)]
         for first in range(0, len(query_N), step):
             query, gallery = query_N[first : first + step], gallery_N[first : first + step]
@@ -180,12 +202,6 @@ class View:
         """The difference up to which scores tie with those of some gallery images, (N,)."""
         return np.full(len(gallery_N), TIE) if self.weight_G is None else TIE * self.weight_G[gallery_N]
 
-    def _weighted(self, block: Block) -> npt.NDArray[np.float32]:
-        assert self.weight_G is not None
-        with np.errstate(invalid="ignore"):
-            weighted: npt.NDArray[np.float32] = block.sim_BC * self.weight_G[block.gallery].astype(np.float32)
-        return weighted
-
     def _clean(self, score: _Scores, nan: float | None = None) -> _Scores:
         """Put finite numbers in the place of all that is not, where there can be such."""
         if not self.similarity.finite:
@@ -195,7 +211,7 @@ class View:
 
 
 def _norms(desc_ND: Floats) -> Doubles:
-    step = max(1, (8 << 20) // (8 * desc_ND.shape[1]))
+    step = max(1, _CHUNK_BYTES // (8 * desc_ND.shape[1]))
     norm_N = np.empty(len(desc_ND))
     with np.errstate(invalid="ignore", over="ignore"):
         for first in range(0, len(desc_ND), step):
