@@ -117,3 +117,10 @@ def test_python_objects_are_never_unpacked(tmp_path, count):
 def test_arrays_of_another_shape_or_kind(change, said):
     with pytest.raises(DataError, match=said):
         DescriptorSet("Q", **{"features": np.ones((4, 2)), "ids": np.arange(4), **change})
+
+
+def test_ids_compare_as_signed_integers():
+    found = DescriptorSet("Q", np.ones((2, 2)), np.array([1, 2**62], np.uint64))
+    assert found.ids.dtype == np.int64
+    with pytest.raises(DataError, match="ids hold numbers beyond 64 bits"):
+        DescriptorSet("Q", np.ones((2, 2)), np.array([1, 2**63], np.uint64))

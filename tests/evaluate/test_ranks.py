@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfix.evaluate import ranks, similarity
-from crossfix.evaluate.nearest import Nearest
-from crossfix.evaluate.positives import RowLists, last_of, of_ids, of_pairs, of_table, within
+from crossfix.evaluate.positives import of_ids, of_pairs
 from crossfix.evaluate.ranks import NEVER, WrongAbove
 from crossfix.evaluate.similarity import Similarity, View
 
@@ -146,43 +145,3 @@ def test_best_and_average_precision_of_queries_without_positives():
     assert best[1] < 300
     assert (np.delete(best, 1) == NEVER).all()
     assert (np.delete(counts.average_precision("against", "step"), 1) == 0).all()
-
-
-def test_positives_from_ids_tables_and_positions():
-    gallery_ids = np.array([7, 5, 7, -1, 9])
-
-    def lists(found: RowLists) -> list[list[int]]:
-        return [found.row_P[a:b].tolist() for a, b in zip(found.start_S[:-1], found.start_S[1:], strict=True)]
-
-    assert lists(of_ids(np.array([7, 8, 9]), gallery_ids)) == [[0, 2], [], [4]]
-    assert lists(last_of(of_ids(np.array([7, 8, 9]), gallery_ids))) == [[2], [], [4]]
-    assert lists(of_table(np.array([[9, 7, 7], [-1, -1, -1], [5, -1, -1]]), gallery_ids)) == [[0, 2, 4], [], [1]]
-    spots = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.001], [0.1, 0.0]])
-    assert lists(within(spots[:1] + 1e6, spots + 1e6, 5.0)) == [[0, 1, 3]]
-    assert lists(within(spots[:1] - 100, spots, 5.0)) == [[]]
-
-
-def test_the_nearest_are_those_of_a_full_sort():
-    query, gallery, _ = problem(7, copies=100)
-    values = Similarity(query, gallery, block_bytes=9000)
-    left_out = np.arange(300) % 9 == 0
-    nearest = Nearest(View(values, unit=True, left_out_G=left_out), 7)
-    for block in values.blocks():
-        nearest.take(block)
-    rows = nearest.rows()
-    wide, norm = gallery.astype(float), np.linalg.norm(gallery.astype(float), axis=1)
-    for number, one in enumerate(query.astype(float)):
-        cosine = np.round(wide @ one / norm / np.linalg.norm(one), 12)
-        want = sorted(np.flatnonzero(~left_out), key=lambda row, cosine=cosine: (-cosine[row], -row))
-        assert rows[number].tolist() == want[:7]
-
-
-def test_of_equal_scores_the_rule_says_which_is_nearest():
-    gallery = np.tile(np.eye(2, dtype=np.float32), (20, 1))
-    values = Similarity(gallery[:1], gallery, block_bytes=60)
-    far = np.random.default_rng(0).permutation(40)
-    nearest = Nearest(View(values, unit=True), 4, lambda query, row: far[row])
-    for block in values.blocks():
-        nearest.take(block)
-    assert nearest.rows()[0].tolist() == sorted(range(0, 40, 2), key=lambda row: -far[row])[:4]
-    assert Nearest(View(values, unit=True, left_out_G=np.arange(40) > 1), 9).k == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossfix.errors import DataError, InputError
+from crossfix.errors import DataError
 from crossfix.evaluate import similarity
-from crossfix.evaluate.arrays import DescriptorSet
-from crossfix.evaluate.protocols import PROTOCOLS
+from crossfix.evaluate.arrays import DescriptorSet, read_descriptors
 from crossfix.evaluate.score import score
 from crossfix.geo.geodesy import distance_m
 from slow_scores import denseuav, greater, gtauav, near_recall, strict, university
@@ -344,20 +344,18 @@ def test_counting_scripts_stop_at_an_id_that_is_missing_and_so_do_we():
         score(replace(query, ids=query.ids + 500), gallery, "cvusa", only="paper")
 
 
-def test_a_protocol_that_is_not_there():
-    with pytest.raises(InputError, match=r"no protocol 'market'; use one of university1652, .*vigor"):
-        score(*draw(0), "market")
-
-
-def test_the_protocols_are_those_of_the_command():
-    assert list(PROTOCOLS) == [
-        "university1652",
-        "university1652-sample4geo",
-        "sues200",
-        "denseuav",
-        "gtauav",
-        "cvusa",
-        "cvact",
-        "cvact-test",
-        "vigor",
-    ]
+def test_memory_is_bounded(tmp_path, monkeypatch):
+    """A gallery mapped from its file: neither it nor the matrix of similarities is ever held, nor a copy of either."""
+    generator = np.random.default_rng(0)
+    ids = np.arange(20_000) % 4000
+    np.savez(tmp_path / "G.npz", ids=ids, features=generator.standard_normal((20_000, 256), dtype=np.float32))
+    np.savez(tmp_path / "Q.npz", ids=ids[:600], features=generator.standard_normal((600, 256), dtype=np.float32))
+    query, gallery = read_descriptors(tmp_path / "Q.npz"), read_descriptors(tmp_path / "G.npz")
+    small = similarity.Similarity.__init__
+    monkeypatch.setattr(similarity.Similarity, "__init__", lambda self, one, other: small(self, one, other, block_bytes=1 << 19))
+    tracemalloc.start()
+    score(query, gallery, "university1652", draws=10)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert gallery.features.nbytes > 20e6
+    assert peak < 10e6

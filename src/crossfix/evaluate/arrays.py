@@ -58,6 +58,8 @@ class DescriptorSet:
             self._check(name, getattr(self, name), "numbers", ("N", "2"), count)
         for name in ("positives", "semi_positives"):
             self._check(name, getattr(self, name), "integers", ("N", "P"), count)
+            self._check_range(name)
+        self._check_range("ids")
         self._check_positions()
 
     def _check(self, name: str, array: Array | None, kind: str, axes: tuple[str, ...], count: int) -> None:
@@ -69,6 +71,14 @@ class DescriptorSet:
             raise DataError(f"{name} have the shape {array.shape} instead of {wanted} with N = {count}", where=self.where)
         if array.dtype.kind not in _KINDS[kind]:
             raise DataError(f"{name} are {array.dtype}, not {kind}", where=self.where, mend=f"store them as {kind}")
+
+    def _check_range(self, name: str) -> None:
+        # signed and unsigned integers compare by way of float64, which tells large ones not apart
+        array = getattr(self, name)
+        if array is not None:
+            if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+                raise DataError(f"{name} hold numbers beyond 64 bits with a sign", where=self.where, mend="number the images anew")
+            object.__setattr__(self, name, array.astype(np.int64, copy=False))
 
     def _check_positions(self) -> None:
         if self.xy_m is not None and not np.isfinite(self.xy_m).all():

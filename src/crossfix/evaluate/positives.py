@@ -25,8 +25,8 @@ class RowLists:
         row_P: the rows, ascending within a query.
     """
 
-    start_S: Rows  # noqa: N815 - axes in capitals
-    row_P: Rows  # noqa: N815
+    start_S: Rows
+    row_P: Rows
 
     @property
     def count_Q(self) -> Rows:  # noqa: N802

@@ -6,7 +6,8 @@ have in common: they take plain products, trusting descriptors to have unit norm
 the strict protocol too. That Sample4Geo turns distractors into junk is a choice of its own, which the strict protocol does not follow.
 
 Scripts that sort leave the order of equal scores to chance (numpy's sort is not stable). Here they stand as a stable sort from the smallest
-score has it, read backwards: the later row of the gallery first, and a score that is not a number before all others.
+score has it, read backwards: the later row of the gallery first, and a score that is not a number before all others. Where the gallery has
+fewer than K images the scripts stop; here R@K looks at all there are, and SDM@K and Dis@K are left out.
 """
 
 from __future__ import annotations

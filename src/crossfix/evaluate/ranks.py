@@ -42,9 +42,9 @@ class Counts:
     """
 
     lists: RowLists
-    above_P: Rows  # noqa: N815 - axes in capitals
-    tied_P: Rows  # noqa: N815
-    later_P: Rows  # noqa: N815
+    above_P: Rows
+    tied_P: Rows
+    later_P: Rows
 
     def wrong(self, ties: TieRule) -> Rows:
         """Wrong images before each positive, (P,).

@@ -36,7 +36,7 @@ class Stance:
     """
 
     right: RowLists
-    left_out_G: npt.NDArray[np.bool_]  # noqa: N815 - axes in capitals
+    left_out_G: npt.NDArray[np.bool_]
     unit: bool
     ties: TieRule
     near_ties: TieRule
@@ -57,8 +57,8 @@ class Measure:
         sdm: the spatial distance metric.
     """
 
-    query_Q2: npt.NDArray[np.float64]  # noqa: N815 - axes in capitals
-    gallery_G2: npt.NDArray[np.float64]  # noqa: N815
+    query_Q2: npt.NDArray[np.float64]
+    gallery_G2: npt.NDArray[np.float64]
     by: Distance
     dis: tuple[int, ...] = ()
     ma_m: tuple[int, ...] = ()

@@ -45,7 +45,7 @@ class Block:
 
     queries: slice
     gallery: slice
-    sim_BC: npt.NDArray[np.float32]  # noqa: N815 - axes in capitals
+    sim_BC: npt.NDArray[np.float32]
 
 
 class Similarity:
@@ -126,7 +126,8 @@ class View:
         norm_G = similarity.gallery_norm_G
         seen_G = norm_G if self.left_out_G is None else norm_G[~self.left_out_G]
         seen_G = seen_G[np.isfinite(seen_G) & (seen_G > 0)]
-        self.weight_G = None if unit or not len(seen_G) else np.where(np.isfinite(norm_G), norm_G, 0.0) / float(seen_G.max())
+        greatest = float(seen_G.max()) if len(seen_G) else 1.0
+        self.weight_G = None if unit else np.where(np.isfinite(norm_G), norm_G, greatest) / greatest
         # norms that differ by rounding alone are not worth weighing: ``rounding`` covers them
         alike = self.weight_G is None or bool(np.abs(self.weight_G - 1).max() <= 4 * _EPS)
         self._weight32_G = None if alike or self.weight_G is None else self.weight_G.astype(np.float32)
