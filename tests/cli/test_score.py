@@ -39,6 +39,7 @@ def test_a_table_for_people(files: list[str], capsys: pytest.CaptureFixture[str]
     for word in ("R@1%", "SDM@3", "MA@20", "Dis@1", " m ", "paper", "strict", "95 %", "evaluateDistance.py", "40 queries of 40 places"):
         assert word in out
     assert "MA@21" not in out
+    assert "not all of unit norm" in out
 
 
 def test_one_side_alone(files: list[str], capsys: pytest.CaptureFixture[str]):

@@ -269,6 +269,9 @@ def test_paper_takes_plain_products_and_strict_takes_cosines():
     gallery = DescriptorSet("G", np.array([[1.0, 0.0], [5.0, 5.0]]), np.array([0, 1]))
     scored = score(query, gallery, "university1652")
     assert (scored.paper["R@1"], scored.strict["R@1"]) == (0.0, 1.0)
+    assert not scored.unit_norm
+    half = replace(gallery, features=(gallery.features / np.linalg.norm(gallery.features, axis=1)[:, None]).astype(np.float16))
+    assert score(query, half, "university1652").unit_norm
 
 
 @pytest.mark.parametrize("name", ["university1652", "denseuav", "gtauav", "cvact-test"])

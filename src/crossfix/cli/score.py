@@ -13,7 +13,7 @@ from rich.table import Table
 from crossfix.cli.progress import bar
 from crossfix.errors import InputError
 
-app = typer.Typer(help="Score descriptors by a published protocol, and strictly beside it.")
+app = typer.Typer(add_completion=False, help="Score descriptors by a published protocol, and strictly beside it.")
 
 _SHOWN_MA = ("MA@5", "MA@10", "MA@20", "MA@50", "MA@100")
 
@@ -56,6 +56,8 @@ def score(
             table.add_row(name, _text(name, scored.paper.get(name)), _text(name, scored.strict.get(name)), interval)
     Console().print(table)
     typer.echo(f"paper: {rules.about}")
+    if scored.paper and not scored.unit_norm:
+        typer.echo("The descriptors are not all of unit norm: paper took plain products, as the script does; strict took cosines.")
     typer.echo(
         f"{scored.queries} queries of {scored.places} places in a gallery of {scored.gallery} images; "
         "strict: ties count against the query, distractors stay"

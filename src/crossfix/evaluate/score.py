@@ -32,6 +32,7 @@ JUNK = -1
 Side = Literal["paper", "strict"]
 Doubles = npt.NDArray[np.float64]
 _STRICT_DIS = (1, 3, 5)
+_UNIT = 2e-3  # half-precision descriptors are as far from unit norm as that
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Scored:
         places: number of ids the queries bear; the intervals resample these.
         gallery: number of gallery images, junk included.
         junk: how many of these were junk on each side.
+        unit_norm: whether all descriptors have unit norm, which the scripts behind ``paper`` trust them to have.
     """
 
     protocol: Protocol
@@ -59,10 +61,11 @@ class Scored:
     places: int
     gallery: int
     junk: dict[str, int]
+    unit_norm: bool
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: ``paper`` and ``strict`` by metric, ``intervals95`` of the strict ones, the protocol and the counts."""
-        counts = ("queries", "places", "gallery", "junk", "top_percent")
+        counts = ("queries", "places", "gallery", "junk", "top_percent", "unit_norm")
         values = {"paper": self.paper, "strict": self.strict, "intervals95": self.intervals95}
         about = {"protocol": self.protocol.name, "about": self.protocol.about}
         return {**about, **values, **{name: getattr(self, name) for name in counts}}
@@ -131,6 +134,7 @@ def score(
         int(place_Q.max()) + 1,
         len(gallery.ids),
         {name: int(side.stance.left_out_G.sum()) for name, side in sides.items()},
+        all(bool((np.abs(norm - 1) < _UNIT).all()) for norm in (similarity.query_norm_QR, similarity.gallery_norm_G)),
     )
 
 
