@@ -1,7 +1,7 @@
 """Brighton: 18 real drone photos on two maps, with the position hidden and with a position 50 m wrong.
 
-Prints one table a model. Errors are distances from the matched photo centre in truth.csv; the six photos whose centre lies off the map
-(their truth is good to 1-2 m) stand apart.
+Prints one table a model. Errors are distances from the matched photo centre in truth.csv, and in the last two columns from the camera's
+place there; the six photos whose centre lies off the map (their truth is good to 1-2 m) stand apart.
 
     python benchmarks/brighton.py [--model gengeo-tiny|mobilenet] [--json FILE]
 """
@@ -30,7 +30,7 @@ WRONG_BY_M = 50.0
 RADIUS_M = 100.0
 HEADER = (
     "| map | position | photos | within 2 m | 5 m | 10 m | 25 m | median m | accepted | of them within 5 m | in the 95 % circle "
-    "| s a photo |"
+    "| s a photo | camera: median m | in its 95 % circle |"
 )
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     xfeat = folder / "weights" / "xfeat.safetensors"
     rows = []
     print(HEADER)
-    print("|---" * 12 + "|")
+    print("|---" * 14 + "|")
     for name in ("ortho_full.tif", "ortho.tif"):
         with tempfile.TemporaryDirectory() as space, GeoMap.open([folder / "data" / "brighton" / name]) as geomap:
             plan = TilingPlan.default(geomap)
@@ -81,10 +81,10 @@ def measure(locator: Locator, folder: Path, row: dict[str, str], hidden: bool, v
     fix = locator.locate(photo, prior)
     seconds = time.perf_counter() - start
     error = distance_m(fix.centre_lon, fix.centre_lat, float(row["match_lon"]), float(row["match_lat"]))
+    camera = None if fix.lon is None else distance_m(fix.lon, fix.lat, float(row["cam_lon"]), float(row["cam_lat"]))
     if verbose:
         evidence = " ".join(f"{key}={value:.2f}" for key, value in fix.features.items())
         turned = None if fix.heading_deg is None else (fix.heading_deg - float(row["match_yaw_deg"]) + 180) % 360 - 180
-        camera = None if fix.lon is None else distance_m(fix.lon, fix.lat, float(row["cam_lon"]), float(row["cam_lat"]))
         print(f"{row['file']} error {error:.2f} within {fix.radius95_m:.2f} camera {camera} heading {turned}", end=" ")
         print(f"{fix.method} {fix.confidence:.3f} {evidence}")
     return {
@@ -93,11 +93,14 @@ def measure(locator: Locator, folder: Path, row: dict[str, str], hidden: bool, v
         "accepted": fix.accepted,
         "inside": error <= fix.radius95_m,
         "seconds": seconds,
+        "camera": camera,
+        "camera_inside": None if camera is None or fix.camera_radius95_m is None else camera <= fix.camera_radius95_m,
     }
 
 
 def summarise(name: str, hidden: bool, on_map: bool, found: list[dict[str, float]]) -> dict[str, float | str]:
     accepted = [one for one in found if one["accepted"]]
+    cameras = [one for one in found if one["camera"] is not None]
     row: dict[str, float | str] = {
         "map": name,
         "position": "hidden" if hidden else f"{WRONG_BY_M:.0f} m wrong",
@@ -108,6 +111,8 @@ def summarise(name: str, hidden: bool, on_map: bool, found: list[dict[str, float
         "accepted_right": sum(one["error"] <= 5 for one in accepted),
         "inside_circle": sum(one["inside"] for one in found),
         "seconds": round(statistics.mean(one["seconds"] for one in found), 2),
+        "camera_median_m": round(statistics.median(one["camera"] for one in cameras), 2),
+        "camera_inside_circle": f"{sum(one['camera_inside'] is True for one in cameras)} of {len(cameras)}",
     }
     print("| " + " | ".join(str(value) for value in row.values()) + " |")
     return row

@@ -1,6 +1,6 @@
 """Which encoder and head for gengeo-tiny: accuracy on unseen regions against CPU time, at equal steps.
 
-    python benchmarks/encoder_choice.py TRAIN_BANK TEST_BANK UNSEEN_BANK --steps 300 [--only NAME ...]
+    python benchmarks/encoder_choice.py TRAIN_BANK TEST_BANK UNSEEN_BANK --steps 400 [--only NAME ...]
 
 The banks are folders of `crossfix.worlds.pairs`. CPU seconds are summed over threads, so that other work on the machine does not count.
 """
@@ -23,21 +23,22 @@ from crossfix.worlds.pairs import PairBank
 
 SALAD = SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0)
 VARIANTS = {
-    "resnet18/16 gem": ArchConfig("resnet18", 128, GemConfig(256), stride=16),
-    "resnet18/16 salad": ArchConfig("resnet18", 128, SALAD, stride=16),
-    "resnet18/8 salad": ArchConfig("resnet18", 128, SALAD, stride=8),
-    "resnet10t/16 gem": ArchConfig("resnet10t", 128, GemConfig(256), stride=16),
-    "convnext_atto/16 gem": ArchConfig("convnext_atto", 128, GemConfig(256), stride=16),
-    "mobilenetv4_conv_small/16 gem": ArchConfig("mobilenetv4_conv_small", 128, GemConfig(256), stride=16),
-    "vit_tiny_patch16 gem": ArchConfig("vit_tiny_patch16_224", 128, GemConfig(256), timm_kwargs={"img_size": 128}),
-    "resnet18/16 gem 96px": ArchConfig("resnet18", 96, GemConfig(256), stride=16),
+    "resnet34, stride 8, 64 px, SALAD": ArchConfig("resnet34", 64, SALAD, stride=8),
+    "resnet18, stride 8, 64 px, SALAD": ArchConfig("resnet18", 64, SALAD, stride=8),
+    "resnet18, stride 8, 64 px, GeM": ArchConfig("resnet18", 64, GemConfig(256), stride=8),
+    "resnet18, stride 8, 96 px, SALAD": ArchConfig("resnet18", 96, SALAD, stride=8),
+    "resnet18, stride 16, 96 px, SALAD": ArchConfig("resnet18", 96, SALAD, stride=16),
+    "resnet10t, stride 8, 64 px, SALAD": ArchConfig("resnet10t", 64, SALAD, stride=8),
+    "convnext_atto, stride 8, 64 px, SALAD": ArchConfig("convnext_atto", 64, SALAD, stride=8),
+    "mobilenetv4_conv_small, stride 8, 64 px, SALAD": ArchConfig("mobilenetv4_conv_small", 64, SALAD, stride=8),
+    "vit_tiny, patch 8, 64 px, SALAD": ArchConfig("vit_tiny_patch16_224", 64, SALAD, timm_kwargs={"img_size": 64, "patch_size": 8}),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("banks", nargs=3, type=Path)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     args = parser.parse_args()
     banks = [PairBank.open(folder) for folder in args.banks]

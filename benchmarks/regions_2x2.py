@@ -1,6 +1,6 @@
 """Is the unseen region really another one? Train on each of two styles at equal budget, test on both.
 
-python benchmarks/regions_2x2.py WORK [--steps 600]
+python benchmarks/regions_2x2.py WORK [--steps 1200]
 """
 
 from __future__ import annotations
@@ -15,23 +15,30 @@ from crossfix.train.loop import train
 from crossfix.train.recipes import recipe
 from worlds_banks import bank
 
+TRAINED = {"elsewhere": "training regions", "oracle": "desert"}
+
+
+def run_folder(work: Path, name: str, steps: int) -> Path:
+    """Trains on a bank of 960 places, or finds what an earlier call has left."""
+    base = recipe("gengeo-tiny")
+    config = dataclasses.replace(
+        base, steps=steps, together=1, held_out=60, validate_every=steps, checkpoint_every=steps, ema=0.0,
+        optim=dataclasses.replace(base.optim, warmup_steps=steps // 10),
+        augment=dataclasses.replace(base.augment, curriculum_steps=steps),
+    )  # fmt: skip
+    folder = work / f"run-{name}-{steps}"
+    train(config, folder, bank=bank(work, name))
+    return folder
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=1200)
     args = parser.parse_args()
-    base = recipe("gengeo-tiny")
-    config = dataclasses.replace(
-        base, steps=args.steps, together=1, held_out=60, validate_every=args.steps, checkpoint_every=args.steps, ema=0.0,
-        optim=dataclasses.replace(base.optim, warmup_steps=args.steps // 10),
-        augment=dataclasses.replace(base.augment, curriculum_steps=args.steps),
-    )  # fmt: skip
     print("| trained on | R@1 on training regions | R@1 on desert |\n|---|---|---|")
-    for name, about in (("elsewhere", "training regions, 960 places"), ("oracle", "desert, 960 places")):
-        run = args.work / f"run-{name}-{args.steps}"
-        train(config, run, bank=bank(args.work, name))
-        model = load(str(run))
+    for name, about in TRAINED.items():
+        model = load(str(run_folder(args.work, name, args.steps)))
         cells = []
         for test in ("test", "desert"):
             score = score_bank(bank(args.work, test), model).scores["R@1"]

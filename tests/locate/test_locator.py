@@ -171,7 +171,9 @@ def test_real_photo_is_found_to_decimetres(brighton: MapIndex, name: str) -> Non
     assert fix.lon is not None
     assert fix.lat is not None
     assert fix.heading_deg is not None
-    assert distance_m(fix.lon, fix.lat, float(row["cam_lon"]), float(row["cam_lat"])) < 3.0
+    assert fix.camera_radius95_m is not None
+    assert distance_m(fix.lon, fix.lat, float(row["cam_lon"]), float(row["cam_lat"])) < min(3.0, fix.camera_radius95_m)
+    assert fix.radius95_m < fix.camera_radius95_m < 10.0
     assert abs((fix.heading_deg - float(row["match_yaw_deg"]) + 180) % 360 - 180) < 1.0
     assert fix.accepted
 
