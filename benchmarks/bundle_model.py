@@ -43,8 +43,8 @@ def main(run: Path, work: Path) -> None:
     }
     card = dataclasses.replace(
         card,
-        description="GenGeo with a ResNet-34 cut at stride 8 and shared SALAD clusters, for drone to satellite at 80 to 300 m, with unknown "
-        "heading by four quarter turns of the photo; trained on procedural worlds alone, no real image.",
+        description="GenGeo with a ResNet-34 cut at stride 8 and shared SALAD clusters, for drone to satellite at 80 to 300 m, with "
+        "unknown heading by four quarter turns of the photo; trained on procedural worlds alone, no real image.",
         metrics=metrics,
         dtype="float16",
     )

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from crossfix.cli.progress import bar
-from crossfix.errors import InputError
+from crossfix.cli.scores import chosen_sides, scores_table
 
 app = typer.Typer(add_completion=False, help="Score descriptors by a published protocol, and strictly beside it.")
-
-_SHOWN_MA = ("MA@5", "MA@10", "MA@20", "MA@50", "MA@100")
 
 
 @app.command(epilog="Example: crossfix score --queries Q.npz --gallery G.npz --protocol university1652 --json")
@@ -41,20 +38,23 @@ def score(
     from crossfix.evaluate.protocols import find_protocol
     from crossfix.evaluate.score import score as score_sets
 
-    rules, side = find_protocol(protocol), _side(only)
+    rules, sides = find_protocol(protocol), chosen_sides(only, "--only")
+    side = cast("Literal['paper', 'strict'] | None", sides[0] if only else None)
     query_set, gallery_set = read_descriptors(queries, rules.query_needs), read_descriptors(gallery, rules.gallery_needs)
     with bar("Scoring") as scoring:
-        scored = score_sets(query_set, gallery_set, protocol, only=side, seed=seed, progress=scoring)
+        scored = score_sets(
+            query_set,
+            gallery_set,
+            protocol,
+            only=side,
+            seed=seed,
+            progress=scoring,
+        )
     if as_json:
         typer.echo(json.dumps(scored.to_dict(), indent=2, allow_nan=False))
         return
-    table = Table("metric", "paper", "strict", "95 % interval", title=f"{protocol}: {queries.name} in {gallery.name}")
-    for name in dict.fromkeys((*scored.paper, *scored.strict)):
-        if not name.startswith("MA@") or name in _SHOWN_MA:
-            low, high = scored.intervals95.get(name, (None, None))
-            interval = "-" if low is None else f"{_text(name, low)} to {_text(name, high)}"
-            table.add_row(name, _text(name, scored.paper.get(name)), _text(name, scored.strict.get(name)), interval)
-    Console().print(table)
+    title = f"{protocol}: {queries.name} in {gallery.name}"
+    Console().print(scores_table(title, {"paper": scored.paper, "strict": scored.strict}, scored.intervals95))
     typer.echo(f"paper: {rules.about}")
     if scored.paper and not scored.unit_norm:
         typer.echo("The descriptors are not all of unit norm: paper took plain products, as the script does; strict took cosines.")
@@ -62,19 +62,3 @@ def score(
         f"{scored.queries} queries of {scored.places} places in a gallery of {scored.gallery} images; "
         "strict: ties count against the query, distractors stay"
     )
-
-
-def _side(text: str | None) -> Literal["paper", "strict"] | None:
-    if text is None:
-        return None
-    if text == "paper":
-        return "paper"
-    if text == "strict":
-        return "strict"
-    raise InputError(f"there is no side {text}", where="--only", mend="use paper or strict")
-
-
-def _text(name: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f} m" if name.startswith("Dis@") else f"{100 * value:.2f} %"

@@ -29,7 +29,7 @@ class DescriptorSet:
 
     Attributes:
         where: the file, for messages.
-        features: (N, D) floating point.
+        features: (N, D) floating point; queries may have several descriptors each, (N, R, D), of which the best counts.
         ids: (N,) integers: what each image shows. A gallery image of id -1 is junk.
         lonlat: (N, 2) degrees, WGS 84.
         xy_m: (N, 2) metres in a plane of the data set's own.
@@ -50,8 +50,8 @@ class DescriptorSet:
 
     def __post_init__(self) -> None:
         count = len(self.features) if self.features.ndim else 0
-        self._check("features", self.features, "floating point", ("N", "D"), count)
-        if count == 0 or self.features.shape[1] == 0:
+        self._check("features", self.features, "floating point", ("N", "R", "D") if self.features.ndim == 3 else ("N", "D"), count)
+        if count == 0 or 0 in self.features.shape:
             raise DataError("features are empty", where=self.where, mend="describe at least one image")
         self._check("ids", self.ids, "integers", ("N",), count)
         for name in ("lonlat", "xy_m"):

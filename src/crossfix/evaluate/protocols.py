@@ -113,7 +113,18 @@ _CVUSA = Protocol(
     "for",
     _hundredth,
 )
+OWN = "own"
+"""Name of the protocol of anybody's own images: no script to compare with, so that only the strict side is meant."""
 _ALL = (
+    Protocol(
+        OWN,
+        "Anybody's own images, right by lists of positives; no published script, so the strict side alone counts.",
+        "positives",
+        "against",
+        _hundredth,
+        ap="step",
+        query_needs=("positives",),
+    ),
     _UNIVERSITY,
     replace(
         _UNIVERSITY,

@@ -186,7 +186,7 @@ def _check(queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> N
         missing = [name for name in needs if getattr(part, name) is None]
         if missing:
             raise DataError(f"holds no {' and no '.join(missing)}, which {rules.name} needs", where=part.where, mend="add them to the file")
-    one, other = queries.features.shape[1], gallery.features.shape[1]
+    one, other = queries.features.shape[-1], gallery.features.shape[-1]
     if one != other:
         mend = "describe both with one model"
         raise DataError(f"its descriptors have {one} entries, those of {gallery.where} {other}", where=queries.where, mend=mend)

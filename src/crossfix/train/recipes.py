@@ -14,8 +14,8 @@ from crossfix.worlds.pairs import BankPlan
 def gengeo_tiny() -> TrainConfig:
     """``crossfix train gengeo-tiny -o runs/tiny``: the bundled model, from procedural worlds alone.
 
-    Expect on two cores with bf16: half an hour of rendering (8 CPU seconds a world, 240 worlds), then an hour and a quarter of training; R@1
-    0.88 on 240 held-out places of the training regions. The card of the bundled model holds the figures on places and regions nobody
+    Expect on two cores with bf16: half an hour of rendering (8 CPU seconds a world, 240 worlds), then an hour and a quarter of training;
+    R@1 0.88 on 240 held-out places of the training regions. The card of the bundled model holds the figures on places and regions nobody
     trained on, docs/measurements.md what each of its choices brought.
     """
     return TrainConfig(
