@@ -57,7 +57,7 @@ def test_one_side_alone(files: list[str], capsys: pytest.CaptureFixture[str]):
     ("words", "said"),
     [
         (["market"], "there is no protocol 'market'; use one of university1652"),
-        (["cvusa", "--only", "both"], "there is no side both"),
+        (["cvusa", "--only", "both"], "there is no side 'both'"),
         (["vigor"], "Q.npz: holds no semi_positives"),
         (["gtauav"], "Q.npz: holds no xy_m and no positives"),
     ],
