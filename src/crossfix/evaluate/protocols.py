@@ -115,16 +115,16 @@ _CVUSA = Protocol(
 )
 OWN = "own"
 """Name of the protocol of anybody's own images: no script to compare with, so that only the strict side is meant."""
+_OWN = Protocol(
+    OWN,
+    "Anybody's own images, right by lists of positives; no published script, so the strict side alone counts.",
+    "positives",
+    "against",
+    _hundredth,
+    ap="step",
+    query_needs=("positives",),
+)
 _ALL = (
-    Protocol(
-        OWN,
-        "Anybody's own images, right by lists of positives; no published script, so the strict side alone counts.",
-        "positives",
-        "against",
-        _hundredth,
-        ap="step",
-        query_needs=("positives",),
-    ),
     _UNIVERSITY,
     replace(
         _UNIVERSITY,
@@ -185,6 +185,7 @@ _ALL = (
     ),
 )
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
+"""The published ones."""
 
 
 def find_protocol(name: str) -> Protocol:
@@ -193,6 +194,8 @@ def find_protocol(name: str) -> Protocol:
     Raises:
         InputError: where there is none of that name.
     """
+    if name == OWN:
+        return _OWN
     if name not in PROTOCOLS:
         raise InputError(f"there is no protocol {name!r}", where="protocol", mend=f"use one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
