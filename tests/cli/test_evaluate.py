@@ -42,3 +42,34 @@ def test_a_folder_without_images_is_one_sentence(tmp_path: Path, capsys: pytest.
     captured = capsys.readouterr()
     assert "there is no such folder" in captured.err
     assert captured.out == ""
+
+
+def test_a_written_set_is_measured_on_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    root = tmp_path / "set"
+    assert (
+        main(["world", "write", "denseuav", str(root), "--places", "3", "--region", "farmland", "--scale", "0.06", "--split", "test"]) == 0
+    )
+    assert main(["data", "check", "denseuav", str(root), "--json"]) == 2  # the training half is missing
+    assert {finding["where"] for finding in json.loads(capsys.readouterr().out.partition("\n")[2])["findings"]} >= {"train/drone"}
+    data = f"denseuav:{root}"
+    assert main(["evaluate", "--model", "colour-histogram", "--data", data, "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert {"R@1", "AP", "SDM@1", "MA@20"} <= results["paper"].keys()
+    assert (results["queries"], results["gallery"], results["split"], results["direction"]) == (9, 18, "test", "d2s")
+    assert main(["evaluate", "--model", "colour-histogram", "--data", data, "--direction", "s2d", "--protocol", "strict"]) == 0
+    shown = capsys.readouterr().out
+    assert "strict" in shown
+    assert "paper" not in shown
+    for wrong in (["--protocol", "mine"], ["--split", "train"], ["--direction", "g2s"]):
+        assert main(["evaluate", "--model", "colour-histogram", "--data", data, *wrong]) == 2
+    assert main(["evaluate", "--model", "colour-histogram", "--data", str(root), "--split", "test"]) == 2
+
+
+def test_data_sets_are_listed_with_their_cards(capsys: pytest.CaptureFixture[str]):
+    assert main(["data", "list", "--json"]) == 0
+    names = [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert {"cvusa", "vigor", "university1652", "folder"} <= set(names)
+    for name in names:
+        assert main(["data", "card", name]) == 0
+        assert len(capsys.readouterr().out.splitlines()) > 5
+    assert main(["data", "card", "imagenet"]) == 2

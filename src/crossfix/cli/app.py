@@ -26,6 +26,8 @@ VERBS = {
     "model": "List, describe and export models.",
     "train": "Train a model by a recipe; goes on where it was killed.",
     "evaluate": "Measure a model on a folder of queries and gallery images.",
+    "score": "Score descriptors by a published protocol, and strictly beside it.",
+    "data": "List benchmarks, show their cards, check a copy on disk.",
     "world": "Render maps and photos of procedural places, with exact truth.",
     "demo": "Show the whole way once: a map, an index, photos of another season, fixes, a report.",
 }

@@ -108,3 +108,30 @@ def make_world(region: str, seed: int, size_m: float, lon: float, lat: float) ->
     from crossfix.worlds import World
 
     return World(region, seed, size_m, lon=lon, lat=lat)
+
+
+@app.command("write", epilog="Example: crossfix world write university1652 sets/university --places 12 --scale 0.25")
+def write_a_set(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The data set whose tree is written; a wrong name lists them all.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The folder to write.")],
+    places: Annotated[int, typer.Option(help="Places of each split.")] = 24,
+    seed: Seed = 7,
+    region: Annotated[
+        list[str] | None, typer.Option("--region", help="Style of the places; repeat it and worlds take them in turn.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, test or both.")] = "both",
+    scale: Annotated[float, typer.Option(help="Size of the pictures as a fraction of the published one.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Write worlds in exactly a data set's tree: file names, lists, positions, distractors. Goes on where it was killed."""
+    from crossfix.worlds.sets.plan import HALVES, SetPlan, write_set
+    from crossfix.worlds.sets.registry import writer
+
+    halves = HALVES if split == "both" else (split,)
+    plan = SetPlan(places=places, seed=seed, regions=tuple(region or ["suburb"]), halves=halves, scale=scale)
+    with bar("Rendering worlds", quiet=as_json) as progress:
+        write_set(writer(name, root, plan), progress=progress)
+    if as_json:
+        typer.echo(json.dumps({"set": name, "root": str(root), "places": places, "seed": seed, "splits": list(halves), "scale": scale}))
+    else:
+        typer.echo(f"{name} with {places} places a split in {root}; check it with: crossfix data check {name} {root}")

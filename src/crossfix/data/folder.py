@@ -1,79 +1,80 @@
-"""Benchmarks laid out as folders: ``query/<place>/*.jpg`` and ``gallery/<place>/*.jpg``.
+"""Anybody's own images as a benchmark: folders by place, or a table that says what is known of each image.
 
-A place is the name of a folder; the same name under ``query`` and ``gallery`` means the same place. Gallery places that no query shows are
-distractors.
+By place: ``query/<place>/*.jpg`` and ``gallery/<place>/*.jpg``; the same name under both means the same place, and gallery places that no
+query shows are distractors. By table: see :mod:`crossfix.data.table`.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
-from crossfix.errors import DataError, PhotoError
-from crossfix.geo.metadata import read_photo
+from crossfix.data.dataset import Count, Direction, Finding, Task, same_place
+from crossfix.data.table import TABLE, read_table
+from crossfix.data.view import View, is_image, natural_key
+from crossfix.errors import DataError, InputError
 
 QUERY = "query"
 GALLERY = "gallery"
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".jp2"})
-ViewKind = Literal["ground", "drone", "satellite"]
-_LAYOUT = f"lay the images out as {QUERY}/PLACE/*.jpg and {GALLERY}/PLACE/*.jpg"
+_LAYOUT = f"lay the images out as {QUERY}/PLACE/*.jpg and {GALLERY}/PLACE/*.jpg, or list them in {TABLE}"
 
 
-@dataclass(frozen=True)
-class View:
-    """A benchmark image.
+class Folder:
+    """Your own images: folders by place, or a table of images with positions.
 
-    Attributes:
-        path: of the file.
-        place: name of the place it shows.
-        kind: from where it looks, None where the layout does not say.
+    Source: you. Two layouts, told apart by whether ``images.csv`` is there:
+
+    * ``query/PLACE/*.jpg`` and ``gallery/PLACE/*.jpg``: the same folder name means the same place.
+    * ``images.csv`` with a header: ``file`` (relative to the folder) and ``role`` (query or gallery), then what is known of the image:
+      ``place``, ``kind`` (ground, drone, satellite), ``lat``, ``lon``, ``height_m``, ``heading_deg``, ``pitch_deg``. Right is the same
+      ``place``; in a table without that column, a gallery image within 25 m.
+
+    Counts, licence and ground resolution are yours. Known faults: none that we could know.
     """
 
-    path: Path
-    place: str
-    kind: ViewKind | None = None
+    name: ClassVar[str] = "folder"
+    splits: ClassVar[tuple[str, ...]] = ("all",)
+    directions: ClassVar[tuple[Direction, ...]] = ("any",)
 
-    def read(self) -> npt.NDArray[np.uint8]:
-        """The picture, upright, (H, W, 3) uint8 RGB.
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def task(self, split: str = "all", direction: Direction = "any") -> Task:
+        """All queries among all gallery images.
 
         Raises:
-            DataError: where it cannot be read.
+            InputError: for another split or direction.
+            DataError: where the folder is not laid out so.
         """
+        if split != "all" or direction != "any":
+            raise InputError(f"a folder has no split {split!r} or direction {direction!r}", where=self.root, mend="leave both out")
+        if not self.root.is_dir():
+            raise DataError("there is no such folder", where=self.root, mend=_LAYOUT)
+        if (self.root / TABLE).exists():
+            query, gallery, positives = read_table(self.root)
+        else:
+            query, gallery = _half(self.root / QUERY), _half(self.root / GALLERY)
+            positives = same_place(query, gallery)
+        return Task(self.name, split, direction, query, gallery, positives, None, None)
+
+    def inspect(self) -> Iterator[Finding | Count]:
+        """What keeps the folder from being read, and the places that have queries but nothing to find."""
         try:
-            return read_photo(self.path).pixels
-        except PhotoError as error:
-            raise DataError(error.what, where=self.path, mend="replace the file or take it out") from error
+            task = self.task()
+        except DataError as error:
+            yield Finding("missing", error.where or "", error.what, error.mend or "")
+            return
+        alone = sorted({view.place for view, rows in zip(task.query, task.positives, strict=True) if len(rows) == 0}, key=natural_key)
+        for place in alone:
+            yield Finding(
+                "missing", place, "its queries have no right image in the gallery", "add images of the place or take the queries out"
+            )
 
-
-@dataclass(frozen=True)
-class Benchmark:
-    """Queries and gallery of a benchmark, in natural order of place and file name."""
-
-    query: list[View]
-    gallery: list[View]
-
-
-def read_folder(folder: Path) -> Benchmark:
-    """List a benchmark folder's views without reading pixels.
-
-    Hidden files and files that are no images are passed over.
-
-    Raises:
-        DataError: where the folder, one of its halves or all images of a place are missing.
-    """
-    if not folder.is_dir():
-        raise DataError("there is no such folder", where=folder, mend=_LAYOUT)
-    return Benchmark(_half(folder / QUERY), _half(folder / GALLERY))
-
-
-def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Sorting key under which ``place2`` stands before ``place10``."""
-    return tuple((0, int(part)) if part.isdecimal() else (1, part.casefold()) for part in re.split(r"(\d+)", name) if part)
+    def images(self) -> list[View]:
+        """All images, queries first."""
+        task = self.task()
+        return [*task.query, *task.gallery]
 
 
 def _half(folder: Path) -> list[View]:
@@ -81,7 +82,7 @@ def _half(folder: Path) -> list[View]:
         raise DataError("the folder is missing", where=folder, mend=_LAYOUT)
     try:
         places = [path for path in _sorted(folder) if path.is_dir()]
-        views = {place.name: [View(path, place.name) for path in _sorted(place) if _is_image(path)] for place in places}
+        views = {place.name: [View(path, place.name) for path in _sorted(place) if is_image(path)] for place in places}
     except OSError as error:
         raise DataError(f"the folder cannot be read ({error.strerror})", where=folder, mend="check its permissions") from error
     if not places:
@@ -95,7 +96,3 @@ def _half(folder: Path) -> list[View]:
 def _sorted(folder: Path) -> list[Path]:
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(visible, key=lambda path: (natural_key(path.name), path.name))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from crossfix.data.folder import View, read_folder
+from crossfix.data.folder import Folder
 from crossfix.errors import DataError
-from crossfix.evaluate.measurable import Describe, Measurable
+from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.retrieval import evaluate_pairs
+from crossfix.evaluate.task import Report, describe_views
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder, environment
-
-Report = Callable[[int, int], None]
-
-_BATCH = 64
 
 
 def evaluate_folder(
@@ -41,12 +34,16 @@ def evaluate_folder(
         RunError: where ``out`` holds results of another model, folder or seed.
         DiskError: where ``out`` cannot be written.
     """
-    benchmark = read_folder(folder)
+    benchmark = Folder(folder).task()
     config = {"model": model.model_id, "model_sha256": model.sha256, "data": str(folder.resolve()), "seed": seed}
     run = None if out is None else RunFolder(out, config)
     total = len(benchmark.query) + len(benchmark.gallery)
-    gallery_GD = _describe(benchmark.gallery, model.describe, 0, total, progress)
-    query_desc = _describe(benchmark.query, model.describe_query, len(benchmark.gallery), total, progress)
+
+    def told(before: int) -> Report | None:
+        return None if progress is None else lambda done, _: progress(before + done, total)
+
+    gallery_GD = describe_views(benchmark.gallery, model.describe, told(0))
+    query_desc = describe_views(benchmark.query, model.describe_query, told(len(benchmark.gallery)))
     query_place, gallery_place = ([view.place for view in views] for views in (benchmark.query, benchmark.gallery))
     try:
         scores = evaluate_pairs(query_desc, query_place, gallery_GD, gallery_place, seed=seed)
@@ -63,13 +60,3 @@ def evaluate_folder(
     if run is not None:
         write_json(run.path / "results.json", results)
     return results
-
-
-def _describe(views: Sequence[View], describe: Describe, before: int, total: int, progress: Report | None) -> npt.NDArray[np.float32]:
-    parts = []
-    for begin in range(0, len(views), _BATCH):
-        batch = views[begin : begin + _BATCH]
-        parts.append(describe([view.read() for view in batch]))
-        if progress is not None:
-            progress(before + begin + len(batch), total)
-    return np.concatenate(parts)

@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.errors import DataError
+from crossfix.evaluate.positives import of_ids
+from crossfix.evaluate.ranks import WrongAbove
+from crossfix.evaluate.similarity import BLOCK_BYTES, Similarity, View
 
 Floats = npt.NDArray[np.floating[Any]]
 METRICS = ("R@1", "R@5", "R@10", "R@1%", "AP")
-_TIE = 1e-9  # products run in float64: equal descriptors score equal to 1e-15, different float32 ones differ by far more
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = BLOCK_BYTES
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def evaluate_pairs(
     """
     query_QRD = query_desc[:, None] if query_desc.ndim == 2 else query_desc
     query_names, gallery_names = np.asarray(query_place), np.asarray(gallery_place)
-    _check("query", query_QRD, query_names)
-    _check("gallery", gallery_desc, gallery_names)
+    check_descriptors("query", query_QRD, len(query_names))
+    check_descriptors("gallery", gallery_desc, len(gallery_names))
     if query_QRD.shape[-1] != gallery_desc.shape[-1]:
         raise DataError(f"queries have {query_QRD.shape[-1]} entries, the gallery {gallery_desc.shape[-1]}", where="descriptors")
     names, place = np.unique(np.concatenate([query_names, gallery_names]), return_inverse=True)
@@ -125,32 +127,12 @@ def rank_queries(
     Returns:
         rank (Q,) and AP (Q,).
     """
-    order = np.argsort(place_G, kind="stable")
-    start_Q = np.searchsorted(place_G, place_Q, side="left", sorter=order)
-    stop_Q = np.searchsorted(place_G, place_Q, side="right", sorter=order)
-    turns, dim = query_QRD.shape[1:]
-    step_Q = max(1, min(256, _BLOCK_BYTES // (8 * dim * turns)))
-    step_G = max(1, _BLOCK_BYTES // (8 * max(dim, step_Q * turns)))
-    rank_Q = np.empty(len(place_Q), np.int64)
-    ap_Q = np.empty(len(place_Q), np.float64)
-    for begin in range(0, len(place_Q), step_Q):
-        rows = slice(begin, begin + step_Q)
-        block_BRD = _unit(query_QRD[rows])
-        positive = [order[first:last] for first, last in zip(start_Q[rows], stop_Q[rows], strict=True)]
-        good = [np.sort(_score(one_RD[None], _unit(gallery_GD[at]))[0])[::-1] for one_RD, at in zip(block_BRD, positive, strict=True)]
-        wrong = [np.zeros(len(scores), np.int64) for scores in good]
-        for first in range(0, len(place_G), step_G):
-            part = slice(first, first + step_G)
-            sim_BG = _score(block_BRD, _unit(gallery_GD[part]))
-            sim_BG[place_Q[rows, None] == place_G[None, part]] = -np.inf
-            for row, scores in enumerate(good):
-                # how many wrong ones score as high as each positive: a sorted row answers for all positives at once
-                wrong[row] += sim_BG.shape[1] - np.searchsorted(np.sort(sim_BG[row]), scores - _TIE, side="left")
-        rank_Q[rows] = [1 + counts[0] for counts in wrong]
-        ap_Q[rows] = [np.mean(found / (found + counts)) for counts in wrong for found in [np.arange(1, len(counts) + 1)]]
-        if progress is not None:
-            progress(min(begin + step_Q, len(place_Q)), len(place_Q))
-    return rank_Q, ap_Q
+    similarity = Similarity(query_QRD, gallery_GD, block_bytes=_BLOCK_BYTES)
+    ranks = WrongAbove(View(similarity, unit=True), of_ids(place_Q, place_G))
+    for block in similarity.blocks(progress):
+        ranks.take(block)
+    counts = ranks.counts()
+    return 1 + counts.best("against"), counts.average_precision("against", "step")
 
 
 def bootstrap_places(
@@ -181,11 +163,21 @@ def bootstrap_places(
     return low, high
 
 
-def _check(which: str, desc: Floats, names: npt.NDArray[Any]) -> None:
+def check_descriptors(which: str, desc: Floats, places: int) -> None:
+    """Refuse descriptors that say nothing: they would score by chance, or by a quirk.
+
+    Args:
+        which: half of the benchmark they are, for the message.
+        desc: a row an image.
+        places: number of images whose place is known.
+
+    Raises:
+        DataError: where there are none or not one for every place, or some are NaN, infinite or zero, or all are the same.
+    """
     if len(desc) == 0:
         raise DataError("there are no descriptors", where=which)
-    if len(desc) != len(names):
-        raise DataError(f"{len(desc)} descriptors, but {len(names)} places", where=which)
+    if len(desc) != places:
+        raise DataError(f"{len(desc)} descriptors, but {places} places", where=which)
     flat = desc.reshape(len(desc), -1)
     constant = True
     for begin in range(0, len(desc), 1024):
@@ -197,16 +189,3 @@ def _check(which: str, desc: Floats, names: npt.NDArray[Any]) -> None:
         constant = constant and bool((flat[begin : begin + 1024] == flat[0]).all())
     if constant and len(desc) > 1:
         raise DataError("all descriptors are the same", where=which, mend="check the model: it tells no image from another")
-
-
-def _unit(desc: Floats) -> npt.NDArray[np.float64]:
-    wide = desc.astype(np.float64)
-    unit: npt.NDArray[np.float64] = wide / np.linalg.norm(wide, axis=-1, keepdims=True)
-    return unit
-
-
-def _score(query_BRD: npt.NDArray[np.float64], gallery_GD: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Best similarity over a query's descriptors, (B, G)."""
-    blocks, turns, dim = query_BRD.shape
-    sim: npt.NDArray[np.float64] = (query_BRD.reshape(-1, dim) @ gallery_GD.T).reshape(blocks, turns, -1).max(axis=1)
-    return sim

@@ -28,6 +28,7 @@ PHONE_FOCAL35_MM = 26
 EYE_M = 1.7
 SATELLITE_SIDE_M = (80.0, 400.0)
 
+_NEAR_M = (15.0, 40.0)
 _TRIES = 200
 _CLEARANCE_M = 3  # from a ground camera to the next wall, trunk or car
 _FREE_VIEW_M = 12.0
@@ -127,6 +128,43 @@ class OpenGround:
             if np.median(self._scene.perspective(glance, samples=1).depth) > _FREE_VIEW_M:
                 break
         return Pose(camera, EYE_M, None, PHONE_FOCAL35_MM)
+
+    def near(self, east: float, north: float, seed: int, index: int, size: tuple[int, int]) -> Camera:
+        """Somebody's photo towards a place, from open ground 15 to 40 m away from it, or the nearest there is.
+
+        Args:
+            east: of the place, metres.
+            north: of the place, metres.
+            seed: of the set of photos.
+            index: number in the set.
+            size: width and height in pixels.
+        """
+        rng = keyed_rng(seed, "near", index)
+        away = np.hypot(*(self._spots - (east, north)).T)
+        ring = np.flatnonzero((away > _NEAR_M[0]) & (away < _NEAR_M[1]))
+        spot = self._spots[rng.choice(ring)] if len(ring) else self._spots[np.argmin(np.abs(away - _NEAR_M[0]))]
+        up = float(self._world.ground_height(*spot)) + EYE_M
+        heading = math.degrees(math.atan2(east - spot[0], north - spot[1])) % 360
+        return Camera(float(spot[0]), float(spot[1]), up, heading, float(rng.normal(4.0, 2.0)), fov_deg(PHONE_FOCAL35_MM), *size)
+
+    def choose(self, count: int, spacing: float, reach: float, seed: int) -> list[tuple[float, float]]:
+        """Spots of open ground that keep a distance from each other, (east, north), at most so many.
+
+        Args:
+            count: how many are wanted.
+            spacing: least distance of two, metres.
+            reach: no further than this from the world's centre, east and north.
+            seed: of the set.
+        """
+        taken: list[tuple[float, float]] = []
+        for row in keyed_rng(seed, "spots").permutation(len(self._spots)):
+            east, north = (float(v) for v in self._spots[row])
+            far = all(math.hypot(east - x, north - y) >= spacing for x, y in taken)
+            if far and max(abs(east), abs(north)) <= reach:
+                taken.append((east, north))
+            if len(taken) == count:
+                break
+        return taken
 
 
 def satellite_pose(world: World, seed: int, index: int, size: tuple[int, int]) -> Pose:

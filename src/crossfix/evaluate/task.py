@@ -1,0 +1,147 @@
+"""Measuring a model on a benchmark's task: describe every image once, score by the set's own protocol and strictly.
+
+Axes: Q queries, G gallery images, R descriptors a query, D entries, P ids a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossfix.data.dataset import Dataset, Direction, Rows, Task
+from crossfix.data.view import View
+from crossfix.evaluate.arrays import DescriptorSet
+from crossfix.evaluate.measurable import Describe, Measurable
+from crossfix.evaluate.protocols import OWN, find_protocol
+from crossfix.evaluate.score import Scored, score
+from crossfix.train.files import write_json
+from crossfix.train.folder import RunFolder, environment
+
+Report = Callable[[int, int], None]
+_BATCH = 64
+
+
+def describe_views(views: Sequence[View], describe: Describe, progress: Report | None = None) -> npt.NDArray[np.float32]:
+    """Describe images from disk, 64 at a time.
+
+    Args:
+        views: the images; at least one.
+        describe: pictures to descriptors.
+        progress: told the images done and all of them.
+    """
+    parts = []
+    for begin in range(0, len(views), _BATCH):
+        batch = views[begin : begin + _BATCH]
+        parts.append(describe([view.read() for view in batch]))
+        if progress is not None:
+            progress(begin + len(batch), len(views))
+    return np.concatenate(parts)
+
+
+def score_task(
+    task: Task, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32], *, seed: int = 0, progress: Report | None = None
+) -> Scored:
+    """Score a task's descriptors by its own protocol, and strictly; a task without a protocol strictly alone.
+
+    Raises:
+        DataError: where they cannot be scored, see `crossfix.evaluate.score`.
+    """
+    queries, gallery = described(task, query_QRD, gallery_GD)
+    if task.protocol is None:
+        return score(queries, gallery, OWN, only="strict", seed=seed, progress=progress)
+    return score(queries, gallery, task.protocol, seed=seed, progress=progress)
+
+
+def evaluate_dataset(
+    model: Measurable,
+    dataset: Dataset,
+    split: str,
+    direction: Direction,
+    *,
+    out: Path | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
+) -> dict[str, Any]:
+    """Describe the images of a task with a model, and score them.
+
+    Args:
+        model: what describes the images.
+        dataset: a copy of a data set.
+        split: of it.
+        direction: of the task.
+        out: a folder for ``results.json``, ``config.json`` and ``environment.json``; None writes nothing.
+        seed: of the bootstrap.
+        progress: told the images described and all of them.
+
+    Returns:
+        JSON values: data set, split, direction, protocol, ``paper`` and ``strict`` scores with ``intervals95``, counts, model and its hash,
+        versions, seed.
+
+    Raises:
+        InputError: for a split or direction that the data set does not have.
+        DataError: where the copy is not whole, an image cannot be read, or the descriptors cannot be scored.
+        RunError: where ``out`` holds results of something else.
+        DiskError: where ``out`` cannot be written.
+    """
+    task = dataset.task(split, direction)
+    asked = {"dataset": dataset.name, "split": split, "direction": direction, "data": str(dataset.root.resolve()), "seed": seed}
+    run = None if out is None else RunFolder(out, {"model": model.model_id, "model_sha256": model.sha256, **asked})
+    total = len(task.query) + len(task.gallery)
+
+    def told(before: int) -> Report | None:
+        return None if progress is None else lambda done, _: progress(before + done, total)
+
+    gallery_GD = describe_views(task.gallery, model.describe, told(0))
+    query_QRD = describe_views(task.query, model.describe_query, told(len(task.gallery)))
+    results = {
+        **asked,
+        **score_task(task, query_QRD, gallery_GD, seed=seed).to_dict(),
+        "model": {"name": model.model_id, "sha256": model.sha256, "dim": model.dim},
+        "environment": environment(),
+    }
+    if run is not None:
+        write_json(run.path / "results.json", results)
+    return results
+
+
+def described(task: Task, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> tuple[DescriptorSet, DescriptorSet]:
+    """A task's descriptors with what its protocol has to know: ids of places, positions, positives.
+
+    Where a protocol goes by ids, they number the places; where it goes by lists of positives, gallery images have ids of their own.
+    """
+    rules = find_protocol(task.protocol or OWN)
+    names = {place: number for number, place in enumerate(dict.fromkeys(view.place for view in (*task.gallery, *task.query)))}
+    query_id_Q, gallery_id_G = (np.array([names[view.place] for view in views]) for views in (task.query, task.gallery))
+    lists: dict[str, npt.NDArray[np.int64]] = {}
+    if rules.right == "positives":
+        gallery_id_G = np.arange(len(task.gallery))
+        lists["positives"] = _padded(task.positives, gallery_id_G)
+    if task.semi_positives is not None:
+        lists["semi_positives"] = _padded(task.semi_positives, gallery_id_G)
+    where = f"{task.dataset} {task.split} {task.direction}"
+    return (
+        DescriptorSet(f"{where} queries", query_QRD, query_id_Q, **_positions(task.query), **lists),
+        DescriptorSet(f"{where} gallery", gallery_GD, gallery_id_G, **_positions(task.gallery)),
+    )
+
+
+def _positions(views: Sequence[View]) -> dict[str, npt.NDArray[np.float64]]:
+    """The positions that all views have."""
+    found = {}
+    if all(view.lon is not None and view.lat is not None for view in views):
+        found["lonlat"] = np.array([(view.lon, view.lat) for view in views], np.float64)
+    if all(view.xy_m is not None for view in views):
+        found["xy_m"] = np.array([view.xy_m for view in views], np.float64)
+    return found
+
+
+def _padded(rows: Sequence[Rows], id_G: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Lists of gallery rows as a table of ids, padded with -1, (Q, P)."""
+    table_QP = np.full((len(rows), max(1, max(map(len, rows), default=0))), -1, np.int64)
+    for line, found in zip(table_QP, rows, strict=True):
+        line[: len(found)] = id_G[found]
+    return table_QP

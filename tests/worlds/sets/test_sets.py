@@ -1,0 +1,143 @@
+"""What worlds write, the data sets' own readers read back: layout, lists, positives, positions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossfix.data.check import check
+from crossfix.data.dataset import Count
+from crossfix.data.registry import open_dataset
+from crossfix.data.vigor import SATELLITE_PX, Vigor
+from crossfix.errors import DataError, InputError
+from crossfix.geo.geodesy import LocalFrame, distance_m
+from crossfix.worlds.sets.plan import SetPlan, write_set
+from crossfix.worlds.sets.registry import WRITERS, writer
+
+PLAN = SetPlan(places=4, seed=3, regions=("farmland",), scale=0.06)
+SPLITS = {
+    "cvusa": ("train", "test"),
+    "cvact": ("train", "val", "test"),
+    "vigor": ("train-same", "test-same", "train-cross", "test-cross"),
+    "university1652": ("train", "test"),
+    "sues200": ("train-150", "test-150", "test-300"),
+    "denseuav": ("train", "test"),
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every set, once."""
+    root = tmp_path_factory.mktemp("sets")
+    for name in WRITERS:
+        write_set(writer(name, root / name, PLAN), workers=1)
+    return root
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_split_and_direction_is_read(written: Path, name: str):
+    dataset = open_dataset(name, written / name)
+    for split in SPLITS[name]:
+        for direction in dataset.directions:
+            task = dataset.task(split, direction)
+            assert len(task.query) >= (2 if "cross" in split else 4)
+            assert all(len(rows) for rows in task.positives)
+            assert task.query[0].read().ndim == 3
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_check_finds_nothing_but_small_numbers(written: Path, name: str):
+    report = check(open_dataset(name, written / name))
+    expected = "is missing" if name == "sues200" else None  # all but eight of its places
+    assert [finding for finding in report.findings if finding.what != expected] == []
+    assert report.images > 0
+    assert any(isinstance(count, Count) and count.found < count.official for count in report.counts)
+
+
+def test_galleries_of_the_test_hold_distractors(written: Path):
+    task = open_dataset("university1652", written / "university1652").task("test", "d2s")
+    assert (len({view.place for view in task.query}), len({view.place for view in task.gallery})) == (4, 5)
+    task = open_dataset("sues200", written / "sues200").task("test-200", "s2d")
+    assert (len({view.place for view in task.query}), len({view.place for view in task.gallery})) == (4, 8)
+    task = open_dataset("denseuav", written / "denseuav").task("test", "d2s")
+    assert (len({view.place for view in task.query}), len({view.place for view in task.gallery})) == (4, 8)
+
+
+def test_denseuav_places_are_neighbours_with_positions(written: Path):
+    task = open_dataset("denseuav", written / "denseuav").task("test", "d2s")
+    spots = list(dict.fromkeys((view.lon, view.lat) for view in task.query))
+    assert len(spots) == 4
+    apart = [distance_m(*spots[0], *spot) for spot in spots[1:]]
+    assert min(apart) > 19.9
+    assert max(apart) < 200
+
+
+def test_vigor_labels_say_where_a_panorama_stands_on_its_tile(written: Path):
+    dataset = Vigor(written / "vigor", corrected=True)
+    task = dataset.task("test-same", "g2s")
+    for query, label, right, semi in zip(task.query, dataset.labels("test-same"), task.positives, task.semi_positives or (), strict=True):
+        assert len(right) == 1
+        assert len(semi) == 3
+        tile = task.gallery[right[0]]
+        assert tile.path.name == label.tiles[0]
+        assert query.lon is not None
+        assert query.lat is not None
+        east, north = LocalFrame(tile.lon or 0, tile.lat or 0).to_local(query.lon, query.lat)
+        gsd = {"Chicago": 0.111262, "NewYork": 0.113248, "SanFrancisco": 0.118141, "Seattle": 0.100817}[label.city]
+        x, y = label.position_px()
+        middle = (SATELLITE_PX - 1) / 2
+        np.testing.assert_allclose([(x - middle) * gsd, (middle - y) * gsd], [east, north], atol=0.15)  # names have six decimals
+        assert max(abs(east), abs(north)) <= gsd * SATELLITE_PX / 4 + 0.2
+
+
+def test_panoramas_and_satellites_share_their_positions(written: Path):
+    task = open_dataset("cvact", written / "cvact").task("val", "g2s")
+    assert all(view.lon is not None and 148.8 < view.lon < 149.8 for view in task.query)
+    task = open_dataset("cvusa", written / "cvusa").task("test", "g2s")
+    for query, rows in zip(task.query, task.positives, strict=True):
+        assert (query.lon, query.lat) == (task.gallery[rows[0]].lon, task.gallery[rows[0]].lat)
+
+
+def test_the_same_plan_gives_the_same_bytes_and_goes_on_where_it_stopped(written: Path, tmp_path: Path):
+    plan = SetPlan(places=4, seed=3, regions=("farmland",), halves=("test",), scale=0.06)
+    made = writer("denseuav", tmp_path / "set", plan)
+    write_set(made, workers=1)
+    files = sorted(path.relative_to(tmp_path / "set") for path in (tmp_path / "set/test/query_drone").rglob("*.JPG"))
+    place = [path.as_posix() for path in files]
+    assert len(place) == 12
+    for path in files:
+        assert (tmp_path / "set" / path).read_bytes() == (written / "denseuav" / path).read_bytes()
+    before = (tmp_path / "set" / files[5]).read_bytes()
+    (tmp_path / "set" / files[5]).unlink()
+    next((tmp_path / "set/.worlds").glob("test-*.json")).unlink()
+    kept = (tmp_path / "set" / files[0]).stat().st_mtime_ns
+    write_set(made, workers=1)
+    assert (tmp_path / "set" / files[5]).read_bytes() == before
+    assert (tmp_path / "set" / files[0]).stat().st_mtime_ns == kept
+
+
+def test_folders_of_others_are_left_alone(tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match="is not empty"):
+        write_set(writer("cvusa", tmp_path, PLAN), workers=1)
+    notes = tmp_path / "other/.worlds"
+    notes.mkdir(parents=True)
+    (notes / "plan.json").write_text(json.dumps({"format": 1}))
+    with pytest.raises(DataError, match="another plan"):
+        write_set(writer("cvusa", tmp_path / "other", PLAN), workers=1)
+
+
+@pytest.mark.parametrize("change", [{"places": 0}, {"scale": 0.0}, {"scale": 1.5}, {"halves": ("dev",)}])
+def test_impossible_plans_are_refused(change: dict[str, object]):
+    with pytest.raises(InputError):
+        SetPlan(**({"places": 3} | change))  # type: ignore[arg-type]
+
+
+def test_unknown_sets_and_too_many_places_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="choose one of cvusa"):
+        writer("imagenet", tmp_path, PLAN)
+    with pytest.raises(InputError, match="80 places to a half"):
+        writer("sues200", tmp_path, SetPlan(places=81))
