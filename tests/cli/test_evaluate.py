@@ -73,3 +73,17 @@ def test_data_sets_are_listed_with_their_cards(capsys: pytest.CaptureFixture[str
         assert main(["data", "card", name]) == 0
         assert len(capsys.readouterr().out.splitlines()) > 5
     assert main(["data", "card", "imagenet"]) == 2
+
+
+def test_stress_is_shown_beside_what_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    root = tmp_path / "set"
+    assert (
+        main(["world", "write", "denseuav", str(root), "--places", "2", "--region", "farmland", "--scale", "0.06", "--split", "test"]) == 0
+    )
+    words = ["evaluate", "--model", "colour-histogram", "--data", f"denseuav:{root}"]
+    assert main([*words, "--stress", "weather-dark, shift"]) == 0
+    shown = capsys.readouterr().out
+    assert "under stress" in shown
+    assert shown.count("weather-dark") == 5
+    assert main([*words, "--stress", "earthquake"]) == 2
+    assert "there is no such stress" in capsys.readouterr().err

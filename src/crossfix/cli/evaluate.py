@@ -28,6 +28,10 @@ def evaluate(
     ] = "gengeo-tiny",
     split: Annotated[str | None, typer.Option(help="Split of the data set; its first test split if none is given.")] = None,
     direction: Annotated[str | None, typer.Option(help="d2s, s2d, g2s or s2g; the data set's first if none is given.")] = None,
+    stress: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Score under stress, too: weather, corruptions, occlusion, or names of dials."),
+    ] = None,
     protocol: Annotated[str | None, typer.Option(metavar="SIDE", help="Show paper or strict alone; results always hold both.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write results.json and its provenance here.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -46,16 +50,17 @@ def evaluate(
         dataset = open_dataset(name, root)
         wanted = split or next((known for known in dataset.splits if known.startswith("test")), dataset.splits[-1])
         towards = cast("Any", direction or dataset.directions[0])
+        words = tuple(word.strip() for word in (stress or "").split(",") if word.strip())
         measured = open_measurable(model)
         with bar("Describing") as describing:
-            results = evaluate_dataset(measured, dataset, wanted, towards, out=out, seed=seed, progress=describing)
+            results = evaluate_dataset(measured, dataset, wanted, towards, stress=words, out=out, seed=seed, progress=describing)
         if as_json:
             typer.echo(json.dumps(results, indent=2))
         else:
             _print_both(results, sides)
         return
-    if split is not None or direction is not None:
-        raise InputError("a folder has no splits and directions", where=data, mend="give a data set as NAME:ROOT, or leave both out")
+    if split is not None or direction is not None or stress is not None:
+        raise InputError("a plain folder has no splits, directions and stress", where=data, mend="give a data set as NAME:ROOT")
     from crossfix.evaluate.benchmark import evaluate_folder
 
     measured = open_measurable(model)
@@ -73,6 +78,18 @@ def _print_both(results: dict[str, Any], sides: tuple[str, ...]) -> None:
     typer.echo(f"{results['queries']} queries of {results['places']} places in a gallery of {results['gallery']} images")
     if "paper" in sides:
         typer.echo(f"paper: {results['about']}")
+    if "stress" in results:
+        Console().print(_stress_table(results))
+
+
+def _stress_table(results: dict[str, Any]) -> Table:
+    clean = results["strict"]["R@1"]
+    table = Table("dial", "level", "of", "R@1, strict", "95 % interval", "change", title="under stress")
+    for row in results["stress"]:
+        value, (low, high) = row["strict"]["R@1"], row["intervals95"]["R@1"]
+        interval = f"{100 * low:.1f} to {100 * high:.1f} %"
+        table.add_row(row["dial"], f"{row['level']:g}", row["side"], f"{100 * value:.1f} %", interval, f"{100 * (value - clean):+.1f}")
+    return table
 
 
 def _print_folder(results: dict[str, Any]) -> None:

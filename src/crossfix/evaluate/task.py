@@ -15,35 +15,25 @@ import numpy.typing as npt
 from crossfix.data.dataset import Dataset, Direction, Rows, Task
 from crossfix.data.view import View
 from crossfix.evaluate.arrays import DescriptorSet
-from crossfix.evaluate.measurable import Describe, Measurable
+from crossfix.evaluate.describe import describe_views
+from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.protocols import OWN, find_protocol
-from crossfix.evaluate.score import Scored, score
+from crossfix.evaluate.score import Scored, Side, score
+from crossfix.evaluate.stress import settings, sweep
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder, environment
 
 Report = Callable[[int, int], None]
-_BATCH = 64
-
-
-def describe_views(views: Sequence[View], describe: Describe, progress: Report | None = None) -> npt.NDArray[np.float32]:
-    """Describe images from disk, 64 at a time.
-
-    Args:
-        views: the images; at least one.
-        describe: pictures to descriptors.
-        progress: told the images done and all of them.
-    """
-    parts = []
-    for begin in range(0, len(views), _BATCH):
-        batch = views[begin : begin + _BATCH]
-        parts.append(describe([view.read() for view in batch]))
-        if progress is not None:
-            progress(begin + len(batch), len(views))
-    return np.concatenate(parts)
 
 
 def score_task(
-    task: Task, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32], *, seed: int = 0, progress: Report | None = None
+    task: Task,
+    query_QRD: npt.NDArray[np.float32],
+    gallery_GD: npt.NDArray[np.float32],
+    *,
+    only: Side | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
 ) -> Scored:
     """Score a task's descriptors by its own protocol, and strictly; a task without a protocol strictly alone.
 
@@ -53,7 +43,7 @@ def score_task(
     queries, gallery = described(task, query_QRD, gallery_GD)
     if task.protocol is None:
         return score(queries, gallery, OWN, only="strict", seed=seed, progress=progress)
-    return score(queries, gallery, task.protocol, seed=seed, progress=progress)
+    return score(queries, gallery, task.protocol, only=only, seed=seed, progress=progress)
 
 
 def evaluate_dataset(
@@ -62,6 +52,7 @@ def evaluate_dataset(
     split: str,
     direction: Direction,
     *,
+    stress: Sequence[str] = (),
     out: Path | None = None,
     seed: int = 0,
     progress: Report | None = None,
@@ -73,13 +64,14 @@ def evaluate_dataset(
         dataset: a copy of a data set.
         split: of it.
         direction: of the task.
+        stress: dials, or groups of them, to score under besides, see `crossfix.evaluate.stress`.
         out: a folder for ``results.json``, ``config.json`` and ``environment.json``; None writes nothing.
         seed: of the bootstrap.
         progress: told the images described and all of them.
 
     Returns:
         JSON values: data set, split, direction, protocol, ``paper`` and ``strict`` scores with ``intervals95``, counts, model and its hash,
-        versions, seed.
+        versions, seed; under ``stress`` a list of what each dial at each level makes of the strict scores.
 
     Raises:
         InputError: for a split or direction that the data set does not have.
@@ -88,12 +80,21 @@ def evaluate_dataset(
         DiskError: where ``out`` cannot be written.
     """
     task = dataset.task(split, direction)
-    asked = {"dataset": dataset.name, "split": split, "direction": direction, "data": str(dataset.root.resolve()), "seed": seed}
+    asked: dict[str, Any] = {"dataset": dataset.name, "split": split, "direction": direction}
+    asked |= {"data": str(dataset.root.resolve()), "seed": seed}
+    wanted = settings(stress, task)
+    if stress:
+        asked["stress"] = list(stress)
     run = None if out is None else RunFolder(out, {"model": model.model_id, "model_sha256": model.sha256, **asked})
-    total = len(task.query) + len(task.gallery)
+    plain = len(task.query) + len(task.gallery)
+    total = plain + sum(len(task.query if one.side == "query" else task.gallery) for one in wanted)
 
     def told(before: int) -> Report | None:
         return None if progress is None else lambda done, _: progress(before + done, total)
+
+    def strict(query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> dict[str, Any]:
+        found = score_task(task, query_QRD, gallery_GD, seed=seed, only="strict")
+        return {"strict": found.strict, "intervals95": found.intervals95}
 
     gallery_GD = describe_views(task.gallery, model.describe, told(0))
     query_QRD = describe_views(task.query, model.describe_query, told(len(task.gallery)))
@@ -103,6 +104,8 @@ def evaluate_dataset(
         "model": {"name": model.model_id, "sha256": model.sha256, "dim": model.dim},
         "environment": environment(),
     }
+    if wanted:
+        results["stress"] = sweep(model, task, dataset.root, wanted, query_QRD, gallery_GD, strict, seed=seed, progress=told(plain))
     if run is not None:
         write_json(run.path / "results.json", results)
     return results

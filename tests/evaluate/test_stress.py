@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from crossfix.data.stress.dials import DIALS, stress
+from crossfix.data.university1652 import University1652
+from crossfix.errors import InputError
+from crossfix.evaluate.baselines import ColourHistogram
+from crossfix.evaluate.stress import GROUPS, Setting, settings
+from crossfix.evaluate.task import evaluate_dataset
+
+
+@pytest.fixture(scope="module")
+def university(tmp_path_factory: pytest.TempPathFactory) -> University1652:
+    """Six places, the drone's view the satellite's."""
+    root = tmp_path_factory.mktemp("university")
+    for place in range(6):
+        coarse = np.random.default_rng(place).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        image = Image.fromarray(cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC))
+        for folder in ("query_drone", "gallery_drone", "query_satellite", "gallery_satellite"):
+            path = root / f"test/{folder}/{place:04d}/0.png"
+            path.parent.mkdir(parents=True)
+            image.save(path)
+    (root / "train").mkdir()
+    return University1652(root)
+
+
+def test_words_become_settings_of_the_half_that_a_dial_is_for(university: University1652):
+    task = university.task("test", "d2s")
+    assert settings(["shift"], task) == [Setting("shift", level, "gallery") for level in DIALS["shift"].levels]
+    weather = settings(["weather", "weather"], task)
+    assert len(weather) == len(GROUPS["weather"]) == 10
+    assert {(one.level, one.side) for one in weather} == {(3.0, "query")}
+    assert settings(["weather-fog"], university.task("test", "s2d"))[0] == Setting("weather-fog", 1.0, "gallery")
+
+
+def test_what_makes_no_sense_is_refused(university: University1652):
+    task = university.task("test", "d2s")
+    with pytest.raises(InputError, match="earthquake: there is no such stress; choose from weather"):
+        settings(["earthquake"], task)
+    with pytest.raises(InputError, match="fov: is for ground views"):
+        settings(["fov"], task)
+
+
+class Recorder(ColourHistogram):
+    """A histogram that keeps the queries it has seen."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def describe_query(self, images):
+        self.seen += list(images)
+        return super().describe_query(images)
+
+
+class FirstRow(ColourHistogram):
+    """Describes a picture by the colour of its first pixel among the gallery's: any change there is fatal."""
+
+    dim = 3
+
+    def describe(self, images):
+        first = np.stack([image[0, 0].astype(np.float32) + 1 for image in images])
+        return first / np.linalg.norm(first, axis=1, keepdims=True)
+
+
+def test_scores_are_those_of_the_changed_pictures(university: University1652):
+    results = evaluate_dataset(FirstRow(), university, "test", "d2s", stress=["corruption-contrast", "shift"])
+    assert results["strict"]["R@1"] == 1.0
+    worst = {row["dial"]: row["strict"]["R@1"] for row in results["stress"]}  # the last level of each
+    assert worst["corruption-contrast"] < 1.0
+    assert worst["shift"] < 1.0
+
+
+def test_queries_are_changed_as_the_dial_says_and_the_rest_stays(university: University1652, tmp_path: Path):
+    model, told = Recorder(), []
+    results = evaluate_dataset(
+        model, university, "test", "d2s", stress=["quarter_turn", "blob"], seed=5, progress=lambda done, total: told.append((done, total))
+    )
+    levels = DIALS["blob"].levels
+    assert [(row["dial"], row["level"], row["side"]) for row in results["stress"]] == [
+        ("quarter_turn", 1.0, "query"),
+        *(("blob", level, "query") for level in levels),
+    ]
+    assert results["stress"][0]["strict"] == results["strict"]  # a histogram does not see turns
+    assert told[-1] == (12 + 6 * (1 + len(levels)),) * 2
+    views = university.task("test", "d2s").query
+    last = stress(views[2].read(), "blob", levels[-1], image_id=views[2].path.relative_to(university.root).as_posix(), seed=5)
+    np.testing.assert_array_equal(model.seen[-4], last)
+    again = evaluate_dataset(ColourHistogram(), university, "test", "d2s", stress=["blob", "quarter_turn"], seed=5)
+    assert sorted(map(str, again["stress"])) == sorted(map(str, results["stress"]))
