@@ -87,3 +87,13 @@ def test_stress_is_shown_beside_what_is_clean(tmp_path: Path, capsys: pytest.Cap
     assert shown.count("weather-dark") == 5
     assert main([*words, "--stress", "earthquake"]) == 2
     assert "there is no such stress" in capsys.readouterr().err
+
+
+def test_a_folder_with_a_table_needs_no_name(folder: Path, capsys: pytest.CaptureFixture[str]):
+    lines = ["file,role,lat,lon"]
+    for place in range(5):
+        lines += [f"{half}/{place}/a.png,{half},46.0,{7 + place / 100}" for half in ("query", "gallery")]
+    (folder / "images.csv").write_text("\n".join(lines))
+    assert main(["evaluate", "--model", "colour-histogram", "--data", str(folder), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert (results["dataset"], results["strict"]["R@1"], results["strict"]["Dis@1"]) == ("folder", 1.0, 0.0)

@@ -40,9 +40,12 @@ def evaluate(
     """Measure a model as a benchmark's authors do (paper), and with their quirks taken out (strict), with 95 % intervals over places."""
     # torch takes seconds to import: --help must not wait for it
     from crossfix.data.registry import DATASETS, open_dataset, parse
+    from crossfix.data.table import TABLE
     from crossfix.evaluate.measurable import open_measurable
 
     sides = chosen_sides(protocol, "--protocol")
+    if (Path(data) / TABLE).is_file():  # a table may tell right from wrong by distance, which a plain folder cannot
+        data = f"folder:{data}"
     if data.partition(":")[0] in DATASETS:
         from crossfix.evaluate.task import evaluate_dataset
 

@@ -8,6 +8,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -96,34 +97,32 @@ class SetWriter(ABC):
         return split_over_worlds(self.plan.places)
 
     def picture(self, name: str, make: Callable[[], npt.NDArray[np.uint8]]) -> None:
-        """Take a picture and store it under the root, unless it is there."""
-        path = self.root / name
-        if path.exists():
-            return
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as temporary:
-            Image.fromarray(make()).save(temporary, quality=_QUALITY)  # formats without a quality pass it over
+        """Take a picture, (H, W, 3) uint8 RGB, and store it under the root, unless it is there."""
+        if not (self.root / name).exists():
+            with self._file(name) as temporary:
+                Image.fromarray(make()).save(temporary, quality=_QUALITY)  # formats without a quality pass it over
 
     def pictures(self, names: Sequence[str], make: Callable[[], npt.NDArray[np.uint8]]) -> None:
         """Take a picture that stands in several folders, and copy it."""
         self.picture(names[0], make)
         for name in names[1:]:
-            path = self.root / name
-            if path.exists():
-                continue
-            with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as temporary:
-                shutil.copyfile(self.root / names[0], temporary)
+            if not (self.root / name).exists():
+                with self._file(name) as temporary:
+                    shutil.copyfile(self.root / names[0], temporary)
 
     def text(self, name: str, content: str) -> None:
         """Write a text file under the root."""
+        with self._file(name) as temporary:
+            temporary.write_text(content)
+
+    @contextmanager
+    def _file(self, name: str) -> Iterator[Path]:
+        """A temporary path that becomes a file under the root; its folder is made."""
         path = self.root / name
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
-            temporary.write_text(content)
+            yield temporary
 
 
 def split_over_worlds(sites: int) -> list[int]:
