@@ -7,7 +7,7 @@ from typing import Any
 
 from crossfix.data.folder import Folder
 from crossfix.errors import DataError
-from crossfix.evaluate.describe import describe_views
+from crossfix.evaluate.describe import describe_task
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.retrieval import evaluate_pairs
 from crossfix.evaluate.task import Report
@@ -38,16 +38,10 @@ def evaluate_folder(
     benchmark = Folder(folder).task()
     config = {"model": model.model_id, "model_sha256": model.sha256, "data": str(folder.resolve()), "seed": seed}
     run = None if out is None else RunFolder(out, config)
-    total = len(benchmark.query) + len(benchmark.gallery)
-
-    def told(before: int) -> Report | None:
-        return None if progress is None else lambda done, _: progress(before + done, total)
-
-    gallery_GD = describe_views(benchmark.gallery, model.describe, told(0))
-    query_desc = describe_views(benchmark.query, model.describe_query, told(len(benchmark.gallery)))
+    query_QRD, gallery_GD = describe_task(model, benchmark, progress)
     query_place, gallery_place = ([view.place for view in views] for views in (benchmark.query, benchmark.gallery))
     try:
-        scores = evaluate_pairs(query_desc, query_place, gallery_GD, gallery_place, seed=seed)
+        scores = evaluate_pairs(query_QRD, query_place, gallery_GD, gallery_place, seed=seed)
     except DataError as error:
         raise DataError(f"{error.where}: {error.what}", where=folder, mend=error.mend) from error
     results = {

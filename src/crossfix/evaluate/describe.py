@@ -7,10 +7,38 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.data.dataset import Task
 from crossfix.data.view import View
-from crossfix.evaluate.measurable import Describe
+from crossfix.evaluate.measurable import Describe, Measurable
 
+Floats = npt.NDArray[np.float32]
 _BATCH = 64
+
+
+def describe_task(
+    model: Measurable, task: Task, progress: Callable[[int, int], None] | None = None, *, total: int | None = None
+) -> tuple[Floats, Floats]:
+    """Describe both halves of a task, the gallery first.
+
+    Args:
+        model: what describes the images.
+        task: the task.
+        progress: told the images done and all of them.
+        total: what to tell as all of them, where more are to follow.
+
+    Returns:
+        Queries (Q, R, D) and gallery (G, D).
+
+    Raises:
+        DataError: where an image cannot be read.
+    """
+    first, every = len(task.gallery), total or len(task.gallery) + len(task.query)
+
+    def told(before: int) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, _: progress(before + done, every)
+
+    gallery_GD = describe_views(task.gallery, model.describe, told(0))
+    return describe_views(task.query, model.describe_query, told(first)), gallery_GD
 
 
 def describe_views(
@@ -18,7 +46,7 @@ def describe_views(
     describe: Describe,
     progress: Callable[[int, int], None] | None = None,
     change: Callable[[View, npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = None,
-) -> npt.NDArray[np.float32]:
+) -> Floats:
     """Describe images from disk, 64 at a time.
 
     Args:
@@ -26,6 +54,9 @@ def describe_views(
         describe: pictures to descriptors.
         progress: told the images done and all of them.
         change: made of each picture before it is described.
+
+    Returns:
+        What ``describe`` gives, row by row: (N, D) or (N, R, D).
 
     Raises:
         DataError: where an image cannot be read.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from crossfix.data.dataset import Dataset, Direction, Rows, Task
 from crossfix.data.view import View
 from crossfix.evaluate.arrays import DescriptorSet
-from crossfix.evaluate.describe import describe_views
+from crossfix.evaluate.describe import describe_task
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.protocols import OWN, find_protocol
 from crossfix.evaluate.score import Scored, Side, score
@@ -89,15 +89,11 @@ def evaluate_dataset(
     plain = len(task.query) + len(task.gallery)
     total = plain + sum(len(task.query if one.side == "query" else task.gallery) for one in wanted)
 
-    def told(before: int) -> Report | None:
-        return None if progress is None else lambda done, _: progress(before + done, total)
-
     def strict(query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> dict[str, Any]:
         found = score_task(task, query_QRD, gallery_GD, seed=seed, only="strict")
         return {"strict": found.strict, "intervals95": found.intervals95}
 
-    gallery_GD = describe_views(task.gallery, model.describe, told(0))
-    query_QRD = describe_views(task.query, model.describe_query, told(len(task.gallery)))
+    query_QRD, gallery_GD = describe_task(model, task, progress, total=total)
     results = {
         **asked,
         **score_task(task, query_QRD, gallery_GD, seed=seed).to_dict(),
@@ -105,7 +101,17 @@ def evaluate_dataset(
         "environment": environment(),
     }
     if wanted:
-        results["stress"] = sweep(model, task, dataset.root, wanted, query_QRD, gallery_GD, strict, seed=seed, progress=told(plain))
+        results["stress"] = sweep(
+            model,
+            task,
+            dataset.root,
+            wanted,
+            query_QRD,
+            gallery_GD,
+            strict,
+            seed=seed,
+            progress=None if progress is None else lambda done, _: progress(plain + done, total),
+        )
     if run is not None:
         write_json(run.path / "results.json", results)
     return results
