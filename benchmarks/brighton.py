@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from crossfix.evaluate.imagenet import MobileNetGem
 from crossfix.geo.geodesy import distance_m, offset
 from crossfix.geo.metadata import read_photo
 from crossfix.geo.photo import Prior, Sourced
@@ -24,7 +25,7 @@ from crossfix.locate.locator import Locator
 from crossfix.maps.plan import TilingPlan
 from crossfix.maps.raster import GeoMap
 from crossfix.models import registry
-from mobilenet import MobileNetGem, shared
+from shared_folder import shared
 
 WRONG_BY_M = 50.0
 RADIUS_M = 100.0

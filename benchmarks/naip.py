@@ -20,6 +20,7 @@ import numpy as np
 import rasterio
 from pyproj import Transformer
 
+from crossfix.evaluate.imagenet import MobileNetGem
 from crossfix.geo.geodesy import LocalFrame
 from crossfix.geo.photo import Photo, Prior, Sourced
 from crossfix.index.build import build_index
@@ -30,7 +31,7 @@ from crossfix.locate.retrieve import describe, retrieve
 from crossfix.maps.plan import TilingPlan
 from crossfix.maps.raster import GeoMap
 from crossfix.models import registry
-from mobilenet import MobileNetGem, shared
+from shared_folder import shared
 
 COLUMNS, ROWS, PX, SIDE_M = 7, 5, 128, 640.0
 FOV_DEG = 60.0

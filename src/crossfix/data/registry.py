@@ -43,6 +43,7 @@ DATASETS: Mapping[str, type[Dataset]] = _Lazy(
         "denseuav": ("denseuav", "DenseUav"),
         "gtauav": ("gtauav", "GtaUav"),
         "uavvisloc": ("uavvisloc", "UavVisLoc"),
+        "worlds-v1": ("worldsv1", "WorldsV1"),
         "folder": ("folder", "Folder"),
     }
 )

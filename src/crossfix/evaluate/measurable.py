@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from crossfix.evaluate.baselines import BASELINES
+from crossfix.evaluate.imagenet import PREFIX, MobileNetGem
 from crossfix.models.registry import load
 
 Describe = Callable[[list[npt.NDArray[np.uint8]]], npt.NDArray[np.float32]]
@@ -32,9 +34,11 @@ class Measurable(Protocol):
 
 
 def open_measurable(name: str) -> Measurable:
-    """A model by its name or folder, or one of the baselines ``colour-histogram`` and ``rotated-hog``.
+    """A model by its name or folder, a baseline: ``colour-histogram``, ``rotated-hog``, or ``mobilenetv2:FILE`` with its ImageNet weights.
 
     Raises:
         ModelError: where there is no such model.
     """
+    if name.startswith(PREFIX):
+        return MobileNetGem(Path(name.removeprefix(PREFIX)).expanduser())
     return BASELINES[name]() if name in BASELINES else load(name)

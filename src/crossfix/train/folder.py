@@ -71,6 +71,11 @@ class RunFolder:
         except OSError as error:
             raise DiskError(f"cannot be written ({error.strerror})", where=path, mend="free some space, then run it again") from error
 
+    def read_log(self) -> list[dict[str, Any]]:
+        """The log's records."""
+        path = self.path / "log.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def cut_log(self, step: int) -> None:
         """Drop the log's lines after a step, and a half-written last one: the run goes on from there and will write them again."""
         path = self.path / "log.jsonl"

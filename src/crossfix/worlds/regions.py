@@ -192,6 +192,31 @@ _REGIONS = (
         green=0.85,
     ),
     Region(
+        name="terraces",
+        about="rows of narrow houses wall to wall along bending streets, long gardens behind, an allotment or a park between",
+        unseen=True,
+        pattern="grid",
+        block_m=(60.0, 95.0),
+        bend=0.35,
+        thin=0.1,
+        street_m=(7.0, 12.0),
+        builds=(
+            Build(
+                0.85, (5.5, 8), (9, 12), (2, 5), (0.0, 0.2), (2, 3), (("gable", 0.9), ("flat", 0.1)), ("shingle", "tile"), (0.6, 0.4, 0, 0)
+            ),
+            Build(0.15, (14, 26), (11, 16), (2, 7), (3, 9), (2, 4), (("hip", 0.6), ("flat", 0.4)), ("membrane", "shingle")),
+        ),
+        density=0.97,
+        uses=(("built", 0.84), ("park", 0.09), ("pitch", 0.04), ("parking", 0.03)),
+        street_tree_m=22.0,
+        garden_trees=14.0,
+        hedges=0.2,
+        cars=8.0,
+        relief_m=3.0,
+        river=0.15,
+        plots=(0.55, 0.25, 0.12, 0.08),
+    ),
+    Region(
         name="desert",
         about="flat-roofed walled houses on narrow lanes in bare sandy ground, few palms",
         unseen=True,

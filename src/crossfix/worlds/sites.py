@@ -7,7 +7,7 @@ keyed by (seed, site, picture): a picture stays the same when more sites or pict
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -25,9 +25,10 @@ from crossfix.worlds.world import World
 
 Rgb = npt.NDArray[np.uint8]
 SITES_A_WORLD = 12
-MAP, PHOTO = "map", "photo"
+MAP, PHOTO, LATER = "map", "photo", "later"
 _TEXEL_M = 0.5
 _APART_DEG = 0.02  # between the centres of neighbouring worlds: 1.5 km or more up to 47 degrees from the equator
+_YEARS_BUILT, _YEARS_FELLED = 0.12, 0.25  # shares of buildings and trees that are not there years later
 _COLUMNS = 24  # of worlds, before a new row begins to the north
 
 
@@ -101,7 +102,7 @@ class Studio:
         lon, lat = ground.lon + _APART_DEG * (number % _COLUMNS), ground.lat + _APART_DEG * (number // _COLUMNS)
         self.seed, self.number = seed, number
         self.world = World(region, int(keyed_rng(seed, "site", number).integers(2**31)), ground.size_m, lon, lat, texel_m=_TEXEL_M)
-        self.day = lru_cache(maxsize=2)(self._day)
+        self.day = lru_cache(maxsize=3)(self._day)
         reach = (ground.size_m - ground.spacing_m) / 2 if ground.reach_m is None else ground.reach_m
         spots = self._walked(ground.spacing_m, reach) if ground.on_foot else self._spots(ground.spacing_m, reach)
         self.sites = [self._site(row, at) for row, at in enumerate(spots)]
@@ -134,7 +135,13 @@ class Studio:
         return Site(self.number * SITES_A_WORLD + row, self.world.region.name, self.number, *at, float(lon), float(lat))
 
     def _day(self, kind: str, number: int) -> Scene:
-        return self.world.scene(Epoch.draw(int(keyed_rng(self.seed, "day", self.number, kind, number).integers(2**31)), kind))
+        return self.world.scene(self._epoch(kind, number))
+
+    def _epoch(self, kind: str, number: int) -> Epoch:
+        epoch = Epoch.draw(int(keyed_rng(self.seed, "day", self.number, kind, number).integers(2**31)), kind)
+        if kind != LATER:
+            return epoch
+        return replace(epoch, season=_unlike(self._epoch(MAP, 0).season), building_change=_YEARS_BUILT, tree_change=_YEARS_FELLED)
 
     def sensor(self, site: Site, picture: str) -> Sensor:
         """The camera's response in a picture."""
@@ -145,15 +152,16 @@ class Studio:
         sensor = self.sensor(site, f"satellite-{day}-{side_m:g}")
         return self.day(MAP, day).ortho(site.east_m + east_m, site.north_m + north_m, side_m, px, sensor=sensor).rgb
 
-    def drone(self, site: Site, name: str, camera: Camera) -> Rgb:
+    def drone(self, site: Site, name: str, camera: Camera, *, day: str = PHOTO) -> Rgb:
         """A drone's picture, (H, W, 3).
 
         Args:
             site: the site.
             name: of the picture; keys its sensor.
             camera: in the world's frame; :meth:`camera` makes one that looks at the site.
+            day: PHOTO, or LATER: years after, in a season unlike the map's.
         """
-        return self.day(PHOTO, 0).perspective(camera, sensor=self.sensor(site, name)).rgb
+        return self.day(day, 0).perspective(camera, sensor=self.sensor(site, name)).rgb
 
     def camera(self, site: Site, px: tuple[int, int], height_m: float, pitch_deg: float, heading_deg: float, fov_deg: float) -> Camera:
         """A camera in the world's frame with the site in the middle of its picture.
@@ -182,3 +190,8 @@ class Studio:
         """Somebody's photo towards the site from open ground some metres away, (H, W, 3)."""
         camera = self.open_ground.near(site.east_m, site.north_m, self.seed + site.number, index, px)
         return self.day(PHOTO, 0).perspective(camera, sensor=self.sensor(site, f"street-{index}")).rgb
+
+
+def _unlike(season: float) -> float:
+    """The season least like a given one: bare winter, or high summer where that is winter or near it."""
+    return 1.0 if season < 0.6 else 0.33

@@ -67,18 +67,23 @@ class SetPlan:
         return round(published[0] * scale), round(published[1] * scale)
 
 
-class SetWriter(ABC):
-    """Writes worlds in one data set's tree.
+class TreeWriter(ABC):
+    """Writes worlds as a tree of files, in parts.
 
     Args:
-        root: the set's folder.
-        plan: what it is to hold.
+        root: the tree's folder.
+        seed: of everything.
+        parts: of the tree, such as train and test; the worlds of two parts differ.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, root: Path, plan: SetPlan) -> None:
-        self.root, self.plan = root, plan
+    def __init__(self, root: Path, seed: int, parts: Sequence[str]) -> None:
+        self.root, self.seed, self.parts = root, seed, tuple(parts)
+
+    @abstractmethod
+    def provenance(self) -> dict[str, Any]:
+        """All that decides the tree's bytes besides this program, as JSON values; a tree of another one is refused."""
 
     @abstractmethod
     def ground(self, half: str) -> Ground:
@@ -92,9 +97,9 @@ class SetWriter(ABC):
     def lists(self, rows: dict[str, Rows]) -> None:
         """Write the split files, from what :meth:`take` returned for the sites of each half, in their order."""
 
+    @abstractmethod
     def worlds(self, half: str) -> list[int]:
-        """Number of sites of each world of a half: as few worlds as hold them all."""
-        return split_over_worlds(self.plan.places)
+        """Number of sites of each world of a half."""
 
     def picture(self, name: str, make: Callable[[], npt.NDArray[np.uint8]]) -> None:
         """Take a picture, (H, W, 3) uint8 RGB, and store it under the root, unless it is there."""
@@ -125,13 +130,34 @@ class SetWriter(ABC):
             yield temporary
 
 
+class SetWriter(TreeWriter):
+    """Writes worlds in one data set's tree.
+
+    Args:
+        root: the set's folder.
+        plan: what it is to hold.
+    """
+
+    def __init__(self, root: Path, plan: SetPlan) -> None:
+        super().__init__(root, plan.seed, plan.halves)
+        self.plan = plan
+
+    def provenance(self) -> dict[str, Any]:
+        """The plan."""
+        return asdict(self.plan)
+
+    def worlds(self, half: str) -> list[int]:
+        """As few worlds as hold all places."""
+        return split_over_worlds(self.plan.places)
+
+
 def split_over_worlds(sites: int) -> list[int]:
     """Twelve sites to a world, the rest in the last."""
     full, rest = divmod(sites, SITES_A_WORLD)
     return [SITES_A_WORLD] * full + [rest] * (rest > 0)
 
 
-def write_set(writer: SetWriter, *, progress: Report | None = None, workers: int | None = None) -> Path:
+def write_set(writer: TreeWriter, *, progress: Report | None = None, workers: int | None = None) -> Path:
     """Write a set, or finish one that was interrupted; a finished one of the same plan is left as it is.
 
     Args:
@@ -148,8 +174,8 @@ def write_set(writer: SetWriter, *, progress: Report | None = None, workers: int
         DiskError: where it cannot be written.
     """
     notes = writer.root / _NOTES
-    plan = {"format": 1, "set": writer.name, **json.loads(json.dumps(asdict(writer.plan)))}
-    grounds = {half: writer.ground(half) for half in writer.plan.halves}  # refuses unknown regions before anything is written
+    plan = {"format": 1, "set": writer.name, **json.loads(json.dumps(writer.provenance()))}
+    grounds = {half: writer.ground(half) for half in writer.parts}  # refuses unknown regions before anything is written
     jobs = [(half, number) for half in grounds for number in range(len(writer.worlds(half)))]
     try:
         _claim(writer.root, notes, plan)
@@ -168,7 +194,7 @@ def write_set(writer: SetWriter, *, progress: Report | None = None, workers: int
     return writer.root
 
 
-def _run(writer: SetWriter, jobs: list[tuple[str, int]], workers: int) -> Iterator[None]:
+def _run(writer: TreeWriter, jobs: list[tuple[str, int]], workers: int) -> Iterator[None]:
     if workers == 1 or len(jobs) < 2:
         for job in jobs:
             _write_world(writer, *job)
@@ -178,8 +204,8 @@ def _run(writer: SetWriter, jobs: list[tuple[str, int]], workers: int) -> Iterat
         yield from pool.map(_write_world, [writer] * len(jobs), *zip(*jobs, strict=True))
 
 
-def _write_world(writer: SetWriter, half: str, number: int) -> None:
-    seed = int(keyed_rng(writer.plan.seed, "set", writer.name, half).integers(2**31))
+def _write_world(writer: TreeWriter, half: str, number: int) -> None:
+    seed = int(keyed_rng(writer.seed, "set", writer.name, half).integers(2**31))
     studio = Studio(writer.ground(half), seed, number)
     rows = [writer.take(studio, site, half) for site in studio.sites[: writer.worlds(half)[number]]]
     path = _note(writer.root / _NOTES, half, number)

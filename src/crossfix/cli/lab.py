@@ -1,0 +1,98 @@
+"""`crossfix lab`: the laboratory of generalisation, worlds-v1."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from crossfix.cli.progress import bar
+
+if TYPE_CHECKING:
+    from crossfix.evaluate.measurable import Measurable
+
+app = typer.Typer(no_args_is_help=True, help="Make and run worlds-v1, the laboratory of generalisation.")
+_BASELINES = ("colour-histogram", "rotated-hog")
+_RESULTS = "results"
+Root = Annotated[Path, typer.Option("--root", help="Folder of the laboratory, made by crossfix lab make.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+
+
+@app.command("make", epilog="Example: crossfix lab make lab --small")
+def make(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The folder to write.")],
+    small: Annotated[bool, typer.Option("--small", help="A quarter of the places at 128 px: minutes instead of an hour.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Render worlds-v1: training regions, new places of theirs, and three regions nobody trained on. Goes on where it was killed."""
+    from crossfix.evaluate.lab import fingerprint
+    from crossfix.worlds.sets.plan import write_set
+    from crossfix.worlds.sets.worldsv1 import DIGESTS, WorldsV1Writer, digest
+
+    with bar("Rendering worlds", quiet=as_json) as progress:
+        write_set(WorldsV1Writer(root, small=small), progress=progress)
+    found = digest(root)
+    same = found == DIGESTS["small" if small else "full"]
+    if as_json:
+        typer.echo(json.dumps({"lab": str(root), "small": small, "tables": fingerprint(root), "bytes": found, "same_bytes": same}))
+        return
+    typer.echo(f"worlds-v1{', small' if small else ''} in {root}; measure a model on it with: crossfix lab run --root {root}")
+    if not same:
+        typer.echo("its bytes differ from the published ones (another CPU or another library); figures may differ a little")
+
+
+@app.command("run", epilog="Example: crossfix lab run --model gengeo-tiny --root lab")
+def run(
+    root: Root,
+    model: Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help="A model's name or folder; repeat it.")] = None,
+    imagenet: Annotated[
+        Path | None, typer.Option(help="Weights of ImageNet MobileNetV2 (mobilenetv2_100, safetensors), as a third baseline.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where results are kept; ROOT/results if nothing is given.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of stresses and bootstrap.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure models under every condition, beside baselines without training. What was measured once is not measured again."""
+    from crossfix.evaluate.lab import run_lab
+    from crossfix.evaluate.measurable import open_measurable
+
+    names = [*(model or ["gengeo-tiny"]), *_BASELINES, *([] if imagenet is None else [f"mobilenetv2:{imagenet}"])]
+    found: list[dict[str, Any]] = []
+    for name in names:
+        measured: Measurable = open_measurable(name)
+        folder = (out or root / _RESULTS) / f"{measured.model_id}-{measured.sha256[:8]}-{seed}"
+        with bar(f"Measuring {measured.model_id}", quiet=as_json) as progress:
+            found.append(run_lab(measured, root, out=folder, seed=seed, progress=progress))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    console = Console()
+    console.print(_headline(found))
+    console.print(_conditions(found))
+
+
+def _headline(found: list[dict[str, Any]]) -> Table:
+    table = Table("mean R@1, %", *(one["model"]["name"] for one in found), title="worlds-v1")
+    for name in found[0]["summary"]:
+        table.add_row(name, *(f"{100 * one['summary'][name]:.1f}" for one in found))
+    return table
+
+
+def _conditions(found: list[dict[str, Any]]) -> Table:
+    table = Table("part", "condition", "queries", *(one["model"]["name"] for one in found), title="R@1, %, with 95 % intervals over places")
+    part = None
+    for row, *others in zip(*(one["rows"] for one in found), strict=True):
+        if row["part"] != part:
+            table.add_section()
+        cells = (f"{100 * one['strict']['R@1']:.1f} [{_percent(one)}]" for one in (row, *others))
+        table.add_row(row["part"] if row["part"] != part else "", row["name"], str(row["queries"]), *cells)
+        part = row["part"]
+    return table
+
+
+def _percent(row: dict[str, Any]) -> str:
+    return ", ".join(f"{100 * value:.0f}" for value in row["intervals95"]["R@1"])
