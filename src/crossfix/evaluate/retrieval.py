@@ -136,7 +136,11 @@ def rank_queries(
 
 
 def bootstrap_places(
-    table_QM: npt.NDArray[np.float64], place_Q: npt.NDArray[np.integer[Any]], seed: int, draws: int
+    table_QM: npt.NDArray[np.float64],
+    place_Q: npt.NDArray[np.integer[Any]],
+    seed: int,
+    draws: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """95 % percentile intervals of the means of a table's columns, resampling places with all their queries.
 
@@ -147,6 +151,7 @@ def bootstrap_places(
         place_Q: number of each query's place, 0 to places - 1.
         seed: of the draws.
         draws: how many.
+        progress: told the draws done and all of them.
 
     Returns:
         Lower and upper bounds, (M,) each.
@@ -159,6 +164,8 @@ def bootstrap_places(
     for begin in range(0, draws, 64):
         weight_NP = generator.multinomial(places, np.full(places, 1 / places), size=min(64, draws - begin)).astype(np.float64)
         means.append(weight_NP @ sum_PM / (weight_NP @ count_P)[:, None])
+        if progress is not None:
+            progress(min(begin + 64, draws), draws)
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
     return low, high
 

@@ -12,7 +12,7 @@ Axes: Q queries, G gallery images, K images found.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -50,6 +50,7 @@ class Scored:
         gallery: number of gallery images, junk included.
         junk: how many of these were junk on each side.
         unit_norm: whether all descriptors have unit norm, which the scripts behind ``paper`` trust them to have.
+        strict_Q: every query's strict score by metric, and the ``rank`` of its best positive, counted from 1.
     """
 
     protocol: Protocol
@@ -62,6 +63,7 @@ class Scored:
     gallery: int
     junk: dict[str, int]
     unit_norm: bool
+    strict_Q: dict[str, Doubles] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: ``paper`` and ``strict`` by metric, ``intervals95`` of the strict ones, the protocol and the counts."""
@@ -135,14 +137,28 @@ def score(
         len(gallery.ids),
         {name: int(side.stance.left_out_G.sum()) for name, side in sides.items()},
         all(bool((np.abs(norm - 1) < _UNIT).all()) for norm in (similarity.query_norm_QR, similarity.gallery_norm_G)),
+        {"rank": sides["strict"].rank().astype(np.float64), **tables["strict"]} if strict else {},
     )
+
+
+def right_rows(queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> RowLists:
+    """Which rows of the gallery are right for each query under the strict protocol.
+
+    Raises:
+        DataError: where a query's positives are in no row of the gallery.
+    """
+    if rules.right != "positives":
+        return rows_of.of_ids(queries.ids, gallery.ids)
+    assert queries.positives is not None
+    _refuse_unknown("positives", queries, gallery)
+    return rows_of.of_table(queries.positives, gallery.ids)
 
 
 def _paper(similarity: Similarity, queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> SideTable:
     junk_G = gallery.ids == JUNK
     if rules.drop_distractors:
         junk_G = junk_G | ~np.isin(gallery.ids, queries.ids)
-    right = _right(queries, gallery, rules)
+    right = right_rows(queries, gallery, rules)
     if rules.right == "last":
         _refuse_missing(queries, gallery, right)
         right = rows_of.last_of(right)
@@ -157,7 +173,7 @@ def _paper(similarity: Similarity, queries: DescriptorSet, gallery: DescriptorSe
 
 def _strict(similarity: Similarity, queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> SideTable:
     junk_G = gallery.ids == JUNK
-    right = _right(queries, gallery, rules)
+    right = right_rows(queries, gallery, rules)
     _refuse_missing(queries, gallery, right)
     measure = None
     for positions, by in (("lonlat", geodesic_m), ("xy_m", plane_m)):
@@ -171,14 +187,6 @@ def _strict(similarity: Similarity, queries: DescriptorSet, gallery: DescriptorS
 
 def _both(queries: DescriptorSet, gallery: DescriptorSet, positions: str) -> tuple[Doubles, Doubles]:
     return np.asarray(getattr(queries, positions), np.float64), np.asarray(getattr(gallery, positions), np.float64)
-
-
-def _right(queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> RowLists:
-    if rules.right != "positives":
-        return rows_of.of_ids(queries.ids, gallery.ids)
-    assert queries.positives is not None
-    _refuse_unknown("positives", queries, gallery)
-    return rows_of.of_table(queries.positives, gallery.ids)
 
 
 def _check(queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> None:

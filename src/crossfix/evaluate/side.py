@@ -106,6 +106,10 @@ class SideTable:
             if part is not None:
                 part.take(block)
 
+    def rank(self) -> npt.NDArray[np.int64]:
+        """Rank of every query's best positive, counted from 1, other positives not counted, (Q,); every query needs one."""
+        return 1 + self.ranks.counts().best(self.stance.ties)
+
     def table(self) -> dict[str, npt.NDArray[np.float64]]:
         """Every query's score by metric, (Q,) each; NaN where the query does not count."""
         counts = self.ranks.counts()

@@ -22,14 +22,9 @@ from crossfix.evaluate.describe import describe_views
 from crossfix.evaluate.measurable import Measurable
 
 PUBLISHED_WEATHER = 3.0
-GROUPS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
-    "weather": tuple((f"weather-{name}", (PUBLISHED_WEATHER,)) for name in CONDITIONS),
-    "corruptions": tuple((name, dial.levels) for name, dial in DIALS.items() if name.startswith("corruption-")),
-    "occlusion": tuple((name, DIALS[name].levels) for name in ("rectangles", "blob")),
-}
-"""Words for several dials: the multi-weather protocol's ten conditions at their published strength, all corruptions, all occlusions."""
-
-Score = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], dict[str, Any]]
+_PANORAMIC = frozenset({"heading", "fov", "fov_aligned", "perspective"})
+_PANORAMA_SHAPE = 1.9  # a spherical panorama is twice as wide as high, those of the sets wider still; no camera's picture is
+_FIRST: tuple[Side, ...] = ("query", "gallery")
 
 
 @dataclass(frozen=True)
@@ -40,26 +35,78 @@ class Setting:
     level: float
     side: Side
 
+    @property
+    def key(self) -> str:
+        """One word that tells it from all others."""
+        return f"{self.dial}={self.level:g}@{self.side}"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A dial as a group has it.
+
+    Attributes:
+        dial: its name.
+        levels: those of its levels that the group turns it to.
+        both: each half that it is for, one after the other; otherwise the queries where it is for them, else the gallery.
+    """
+
+    dial: str
+    levels: tuple[float, ...]
+    both: bool = False
+
+
+def _whole(*names: str, both: bool = False) -> tuple[Member, ...]:
+    return tuple(Member(name, DIALS[name].levels, both) for name in names)
+
+
+GROUPS: dict[str, tuple[Member, ...]] = {
+    "weather": tuple(Member(f"weather-{name}", (PUBLISHED_WEATHER,)) for name in CONDITIONS),
+    "heading": _whole("heading", "turn"),
+    "fov": _whole("fov", "perspective"),
+    "shift": _whole("shift"),
+    "scale": _whole("scale"),
+    "occlusion": _whole("rectangles", "blob", both=True),
+    "corruptions": _whole(*(name for name in DIALS if name.startswith("corruption-"))),
+}
+"""Words for several dials. Where one is a dial's name too, the group goes first.
+
+``weather``: the multi-weather protocol's ten conditions at their published strength. ``heading``: panoramas, and pictures that look down,
+with their heading off by up to 15 to 180 degrees. ``fov``: panoramas at any heading, cut to 360, 180, 90, 70 degrees, and what a phone
+would take of them. ``shift``: chips off-centre by 10 to 50 % of their side. ``scale``: chips of half to twice their side. ``occlusion``: a
+part of either half hidden. ``corruptions``: all of them, at all levels.
+"""
+
+Score = Callable[[Setting, npt.NDArray[np.float32], npt.NDArray[np.float32]], dict[str, Any]]
+
 
 def settings(words: Sequence[str], task: Task) -> list[Setting]:
     """What a sweep over some dials or groups of dials consists of.
 
-    A dial turns the queries where it is for their kind of view, otherwise the gallery.
+    A dial turns the queries where it is for their kind of view, otherwise the gallery. Of a group's dials those that are for neither half
+    are passed over, as long as one is left.
 
     Args:
-        words: names of dials, each with all its levels, or keys of ``GROUPS``.
+        words: keys of ``GROUPS``, or names of dials, each with all its levels.
         task: what is to be stressed.
 
     Raises:
-        InputError: for an unknown word, or a dial that is for neither half of the task.
+        InputError: for an unknown word, a dial that is for neither half of the task, or one for panoramas where the pictures are none.
+        DataError: where the first picture of a half cannot be read, which such a dial is told by.
     """
     found: list[Setting] = []
     for word in words:
         if word not in GROUPS and word not in DIALS:
-            raise InputError("there is no such stress", where=word, mend=f"choose from {', '.join((*GROUPS, *DIALS))}")
-        for name, levels in GROUPS.get(word) or ((word, DIALS[word].levels),):
-            side = _side(DIALS[name], task)
-            found += [Setting(name, level, side) for level in levels]
+            raise InputError("there is no such stress", where=word, mend=f"choose from {', '.join(dict.fromkeys((*GROUPS, *DIALS)))}")
+        usable = [(member, _sides(DIALS[member.dial], task)) for member in GROUPS.get(word, _whole(word) if word in DIALS else ())]
+        if not any(sides for _, sides in usable):
+            kinds = ", ".join(sorted({kind for member, _ in usable for kind in DIALS[member.dial].kinds}))
+            raise InputError(f"is for {kinds} views, of which this task has none it could change", where=word, mend="leave it out")
+        for member, sides in usable:
+            for side in sides if member.both else sides[:1]:
+                if member.dial in _PANORAMIC:
+                    _need_panoramas(word, task.query if side == "query" else task.gallery)
+                found += [Setting(member.dial, level, side) for level in member.levels]
     return list(dict.fromkeys(found))
 
 
@@ -84,7 +131,7 @@ def sweep(
         wanted: the settings.
         query_QRD: descriptors of the queries as they are.
         gallery_GD: of the gallery as it is.
-        score: from descriptors of both halves to JSON values.
+        score: from the setting and the descriptors of both halves to JSON values.
         seed: of the dials.
         progress: told the images described and all of them.
 
@@ -101,22 +148,42 @@ def sweep(
                 progress(before + now, total)
 
         def change(view: View, picture: npt.NDArray[np.uint8], to: Setting = setting) -> npt.NDArray[np.uint8]:
-            image_id = view.path.relative_to(root).as_posix()
-            return stress(picture, to.dial, to.level, image_id=image_id, seed=seed)
+            return stressed(picture, view, root, to, seed)
 
         if setting.side == "query":
-            found = score(describe_views(views, model.describe_query, told, change), gallery_GD)
+            found = score(setting, describe_views(views, model.describe_query, told, change), gallery_GD)
         else:
-            found = score(query_QRD, describe_views(views, model.describe, told, change))
+            found = score(setting, query_QRD, describe_views(views, model.describe, told, change))
         rows.append({"dial": setting.dial, "level": setting.level, "side": setting.side, **found})
         done += len(views)
     return rows
 
 
-def _side(dial: Dial, task: Task) -> Side:
-    halves: tuple[tuple[Side, Sequence[View]], ...] = (("query", task.query), ("gallery", task.gallery))
-    for side, views in halves:
-        if side in dial.applies_to and views[0].kind in dial.kinds:
-            return side
-    kinds = ", ".join(sorted(dial.kinds))
-    raise InputError(f"is for {kinds} views, of which this task has none it could change", where=dial.name, mend="leave it out")
+def stressed(picture_HWC: npt.NDArray[np.uint8], view: View, root: Path, setting: Setting, seed: int) -> npt.NDArray[np.uint8]:
+    """A view's picture under a setting, as ``sweep`` shows it to the model.
+
+    Args:
+        picture_HWC: as the view reads it.
+        view: the view.
+        root: of the data set.
+        setting: dial and level.
+        seed: of the dials.
+    """
+    return stress(picture_HWC, setting.dial, setting.level, image_id=image_id(view, root), seed=seed)
+
+
+def image_id(view: View, root: Path) -> str:
+    """How an image is known, whatever machine it lies on: its path from the data set's root."""
+    return view.path.relative_to(root).as_posix() if view.path.is_relative_to(root) else view.path.as_posix()
+
+
+def _sides(dial: Dial, task: Task) -> tuple[Side, ...]:
+    views = {"query": task.query, "gallery": task.gallery}
+    return tuple(side for side in _FIRST if side in dial.applies_to and views[side][0].kind in dial.kinds)
+
+
+def _need_panoramas(word: str, views: Sequence[View]) -> None:
+    height, width = views[0].read().shape[:2]
+    if width < _PANORAMA_SHAPE * height:
+        what = f"is for panoramas, and {views[0].path.name} with {width} x {height} px is none"
+        raise InputError(what, where=word, mend="leave it out")

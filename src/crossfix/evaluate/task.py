@@ -6,8 +6,9 @@ Axes: Q queries, G gallery images, R descriptors a query, D entries, P ids a que
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,12 @@ from crossfix.data.dataset import Dataset, Direction, Rows, Task
 from crossfix.data.view import View
 from crossfix.evaluate.arrays import DescriptorSet
 from crossfix.evaluate.describe import describe_task
+from crossfix.evaluate.examples import Example, pick
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.protocols import OWN, find_protocol
-from crossfix.evaluate.score import Scored, Side, score
-from crossfix.evaluate.stress import settings, sweep
-from crossfix.train.files import write_json
+from crossfix.evaluate.results import CLEAN, FORMAT, RESULTS, Record, Results, data_sha256, write_results
+from crossfix.evaluate.score import Scored, Side, right_rows, score
+from crossfix.evaluate.stress import Setting, settings, sweep
 from crossfix.train.folder import RunFolder, environment
 
 Report = Callable[[int, int], None]
@@ -46,6 +48,25 @@ def score_task(
     return score(queries, gallery, task.protocol, only=only, seed=seed, progress=progress)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A model measured on a task.
+
+    Attributes:
+        task: the task.
+        root: of the data set.
+        results: the scores and where they come from, and every query's facts.
+        best: queries that went best, where examples were wanted.
+        worst: those that went worst, by key of the setting.
+    """
+
+    task: Task
+    root: Path
+    results: Results
+    best: list[Example]
+    worst: dict[str, list[Example]]
+
+
 def evaluate_dataset(
     model: Measurable,
     dataset: Dataset,
@@ -57,6 +78,22 @@ def evaluate_dataset(
     seed: int = 0,
     progress: Report | None = None,
 ) -> dict[str, Any]:
+    """Describe the images of a task with a model, and score them: the values of ``measure_dataset``, which see."""
+    return measure_dataset(model, dataset, split, direction, stress=stress, out=out, seed=seed, progress=progress).results.values
+
+
+def measure_dataset(
+    model: Measurable,
+    dataset: Dataset,
+    split: str,
+    direction: Direction,
+    *,
+    stress: Sequence[str] = (),
+    out: Path | None = None,
+    seed: int = 0,
+    examples: int = 0,
+    progress: Report | None = None,
+) -> Measured:
     """Describe the images of a task with a model, and score them.
 
     Args:
@@ -65,13 +102,15 @@ def evaluate_dataset(
         split: of it.
         direction: of the task.
         stress: dials, or groups of them, to score under besides, see `crossfix.evaluate.stress`.
-        out: a folder for ``results.json``, ``config.json`` and ``environment.json``; None writes nothing.
-        seed: of the bootstrap.
+        out: a folder for ``results.json``, ``queries.npz``, ``config.json`` and ``environment.json``; None writes nothing.
+        seed: of the bootstrap and of the dials.
+        examples: how many of the best and of the worst queries to keep; half as many of the worst of each setting.
         progress: told the images described and all of them.
 
     Returns:
-        JSON values: data set, split, direction, protocol, ``paper`` and ``strict`` scores with ``intervals95``, counts, model and its hash,
-        versions, seed; under ``stress`` a list of what each dial at each level makes of the strict scores.
+        Its ``results.values`` are JSON values: data set, split, direction, protocol, ``paper`` and ``strict`` scores with ``intervals95``,
+        counts, digest of the data, model and its hash, versions, seed; under ``stress`` a list of what each dial at each level makes of the
+        strict scores.
 
     Raises:
         InputError: for a split or direction that the data set does not have.
@@ -88,20 +127,33 @@ def evaluate_dataset(
     run = None if out is None else RunFolder(out, {"model": model.model_id, "model_sha256": model.sha256, **asked})
     plain = len(task.query) + len(task.gallery)
     total = plain + sum(len(task.query if one.side == "query" else task.gallery) for one in wanted)
+    record = Record(task, dataset.root)
+    worst: dict[str, list[Example]] = {}
 
-    def strict(query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> dict[str, Any]:
+    def strict(setting: Setting, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> dict[str, Any]:
         found = score_task(task, query_QRD, gallery_GD, seed=seed, only="strict")
+        record.add(setting.key, found.strict_Q)
+        if examples:
+            worst[setting.key] = _examples(task, query_QRD, gallery_GD, found, "worst", (examples + 1) // 2)
         return {"strict": found.strict, "intervals95": found.intervals95}
 
     query_QRD, gallery_GD = describe_task(model, task, progress, total=total)
-    results = {
+    scored = score_task(task, query_QRD, gallery_GD, seed=seed)
+    record.add(CLEAN, scored.strict_Q)
+    best: list[Example] = []
+    if examples:
+        best = _examples(task, query_QRD, gallery_GD, scored, "best", examples)
+        worst[CLEAN] = _examples(task, query_QRD, gallery_GD, scored, "worst", examples)
+    values = {
+        "format": FORMAT,
         **asked,
-        **score_task(task, query_QRD, gallery_GD, seed=seed).to_dict(),
+        **scored.to_dict(),
+        "data_sha256": data_sha256(task, dataset.root),
         "model": {"name": model.model_id, "sha256": model.sha256, "dim": model.dim},
         "environment": environment(),
     }
     if wanted:
-        results["stress"] = sweep(
+        values["stress"] = sweep(
             model,
             task,
             dataset.root,
@@ -112,9 +164,22 @@ def evaluate_dataset(
             seed=seed,
             progress=None if progress is None else lambda done, _: progress(plain + done, total),
         )
+    results = Results("the new results" if run is None else str(run.path / RESULTS), values, record.facts())
     if run is not None:
-        write_json(run.path / "results.json", results)
-    return results
+        results = replace(results, values=write_results(run.path, results))
+    return Measured(task, dataset.root, results, best, worst)
+
+
+def _examples(
+    task: Task,
+    query_QRD: npt.NDArray[np.float32],
+    gallery_GD: npt.NDArray[np.float32],
+    scored: Scored,
+    which: Literal["best", "worst"],
+    count: int,
+) -> list[Example]:
+    queries, gallery = described(task, query_QRD, gallery_GD)
+    return pick(queries, gallery, right_rows(queries, gallery, scored.protocol), scored.strict_Q["rank"], which, count)
 
 
 def described(task: Task, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> tuple[DescriptorSet, DescriptorSet]:
