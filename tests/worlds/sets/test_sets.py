@@ -8,15 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crossfix.data.check import check
 from crossfix.data.dataset import Count
+from crossfix.data.gtauav_pairs import tile_side_m
 from crossfix.data.registry import open_dataset
+from crossfix.data.uavvisloc import UavVisLoc
 from crossfix.data.vigor import SATELLITE_PX, Vigor
 from crossfix.errors import DataError, InputError
+from crossfix.geo.camera import Camera
 from crossfix.geo.geodesy import LocalFrame, distance_m
+from crossfix.worlds.noise import keyed_rng
 from crossfix.worlds.sets.plan import SetPlan, write_set
 from crossfix.worlds.sets.registry import WRITERS, writer
+from crossfix.worlds.sites import MAP, Studio
 
 PLAN = SetPlan(places=4, seed=3, regions=("farmland",), scale=0.06)
 PLACES = {"university1652": 2, "sues200": 2}  # 54 and 200 drone views a place
@@ -27,6 +33,8 @@ SPLITS = {
     "university1652": ("train", "test"),
     "sues200": ("train-150", "test-150", "test-300"),
     "denseuav": ("train", "test"),
+    "gtauav": ("cross-area-train", "cross-area-test", "same-area-train", "same-area-test"),
+    "uavvisloc": ("all", "01", "06"),
 }
 
 
@@ -36,6 +44,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sets")
     for name in WRITERS:
         write_set(writer(name, root / name, replace(PLAN, places=PLACES.get(name, PLAN.places))), workers=1)
+    UavVisLoc(root / "uavvisloc").cut_chips(side_px=64)  # the set has maps and no tiles
     return root
 
 
@@ -46,7 +55,8 @@ def test_every_split_and_direction_is_read(written: Path, name: str):
         for direction in dataset.directions:
             task = dataset.task(split, direction)
             assert len(task.query) >= (2 if "cross" in split else PLACES.get(name, PLAN.places))
-            assert all(len(rows) for rows in task.positives)
+            asked = [len(rows) > 0 for rows in task.positives]
+            assert all(asked) or (name == "gtauav" and split.endswith("train") and sum(asked) > len(asked) / 2)
             assert task.query[0].read().ndim == 3
 
 
@@ -103,6 +113,66 @@ def test_panoramas_and_satellites_share_their_positions(written: Path):
         assert (query.lon, query.lat) == (task.gallery[rows[0]].lon, task.gallery[rows[0]].lat)
 
 
+@pytest.mark.parametrize("split", SPLITS["gtauav"])
+def test_gtauav_photos_see_the_tiles_that_the_lists_pair_them_with(written: Path, split: str):
+    task = open_dataset("gtauav", written / "gtauav").task(split, "d2s")
+    sides = np.array([tile_side_m(int(view.path.name.partition("_")[0])) for view in task.gallery])
+    centres = np.array([view.xy_m for view in task.gallery])
+    for view, right, semi in zip(task.query, task.positives, task.semi_positives or (), strict=True):
+        # The share of points in common, counted: the map's metres are the game's, and the photo lies over level ground.
+        camera = Camera(0.0, 0.0, view.height_m or 0.0, view.heading_deg or 0.0, view.pitch_deg or 0.0, 55.0, 512, 384)
+        corners = camera.footprint() - camera.centre_on_ground() + view.xy_m
+        low, high = corners.min(0), corners.max(0)
+        grid = np.stack(np.meshgrid(*(np.linspace(low[i], high[i], 60) for i in (0, 1))), -1).reshape(-1, 2)
+        edges = np.roll(corners, -1, 0) - corners
+        side = np.stack([edge[0] * (grid[:, 1] - at[1]) - edge[1] * (grid[:, 0] - at[0]) for edge, at in zip(edges, corners, strict=True)])
+        seen = grid[(side <= 0).all(0)]
+        area = len(seen) / len(grid) * float(np.prod(high - low))
+        common = np.array([(np.abs(seen - at) <= s / 2).all(1).mean() for at, s in zip(centres, sides, strict=True)]) * area
+        iou = common / (area + sides**2 - common)
+        assert set(np.flatnonzero(iou > 0.39 + 0.02)) <= set(right.tolist()) <= set(np.flatnonzero(iou > 0.39 - 0.02))
+        named = {*right.tolist(), *semi.tolist()}
+        assert named <= set(np.flatnonzero(iou > 0.14 - 0.02))
+        if split.endswith("test"):
+            assert set(np.flatnonzero(iou > 0.14 + 0.02)) <= named
+
+
+def test_gtauav_areas_are_apart_or_mixed(written: Path):
+    dataset = open_dataset("gtauav", written / "gtauav")
+    spots = {split: np.array([view.xy_m for view in dataset.task(split, "d2s").query]) for split in SPLITS["gtauav"]}
+    assert np.ptp(spots["cross-area-train"], axis=0).max() < 1000
+    assert np.abs(spots["cross-area-train"].mean(0) - spots["cross-area-test"].mean(0)).min() > 9000
+    assert all(np.ptp(spots[split], axis=0).min() > 9000 for split in ("same-area-train", "same-area-test"))
+    test = dataset.task("same-area-test", "d2s")
+    assert len(test.gallery) == 2 * (1 + 4 + 16 + 64)
+    assert {view.path for view in test.query}.isdisjoint(view.path for view in dataset.task("same-area-train", "d2s").query)
+
+
+def test_uavvisloc_maps_show_the_ground_that_their_corners_name(written: Path):
+    for flight, half in zip(UavVisLoc(written / "uavvisloc").flights(), ("train", "test"), strict=True):
+        made = writer("uavvisloc", written / "uavvisloc", PLAN)
+        studio = Studio(made.ground(half), int(keyed_rng(PLAN.seed, "set", made.name, half).integers(2**31)), 0)
+        assert [(view.lon, view.lat) for view in flight.views] == [(site.lon, site.lat) for site in studio.sites[: PLAN.places]]
+        with Image.open(flight.map.files[0][0]) as image:
+            pixels = np.asarray(image).astype(float)
+        rows, columns = pixels.shape[:2]
+        deg = (flight.map.north - flight.map.south) / rows
+        assert (flight.map.east - flight.map.west) / columns == pytest.approx(deg, rel=1e-6), "pixels are square in degrees"
+        px = 24
+        site = studio.sites[2]
+        shot = studio.day(MAP, 0).ortho(site.east_m, site.north_m, px * 5.0, px, samples=4).rgb.astype(float)
+        offset = (np.arange(px) + 0.5 - px / 2) * 5.0
+        east, north = np.meshgrid(site.east_m + offset, site.north_m - offset)
+        lon, lat = studio.world.frame.to_lonlat(east, north)
+        score = {}
+        for dx, dy in ((0, 0), (2, 0), (-2, 0), (0, 2), (0, -2)):
+            x, y = (lon - flight.map.west) / deg - 0.5 + dx, (flight.map.north - lat) / deg - 0.5 + dy
+            found = pixels[np.rint(y).astype(int), np.rint(x).astype(int)]
+            score[dx, dy] = np.corrcoef(found.mean(-1).ravel(), shot.mean(-1).ravel())[0, 1]
+        assert max(score, key=lambda at: score[at]) == (0, 0)
+        assert score[0, 0] > 0.8
+
+
 def test_the_same_plan_gives_the_same_bytes_and_goes_on_where_it_stopped(written: Path, tmp_path: Path):
     plan = SetPlan(places=4, seed=3, regions=("farmland",), halves=("test",), scale=0.06)
     made = writer("denseuav", tmp_path / "set", plan)
@@ -143,3 +213,8 @@ def test_unknown_sets_and_too_many_places_are_refused(tmp_path: Path):
         writer("imagenet", tmp_path, PLAN)
     with pytest.raises(InputError, match="80 places to a half"):
         writer("sues200", tmp_path, SetPlan(places=81))
+    with pytest.raises(InputError, match="room for 384 places a half, not 385"):
+        writer("gtauav", tmp_path, SetPlan(places=385))
+    with pytest.raises(InputError, match="flights for 60 places a half, not 61"):
+        writer("uavvisloc", tmp_path, SetPlan(places=61))
+    writer("uavvisloc", tmp_path, SetPlan(places=72, halves=("test",)))

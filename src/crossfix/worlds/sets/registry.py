@@ -15,6 +15,8 @@ WRITERS = {
     "university1652": "University1652Writer",
     "sues200": "Sues200Writer",
     "denseuav": "DenseUavWriter",
+    "gtauav": "GtaUavWriter",
+    "uavvisloc": "UavVisLocWriter",
 }
 """Writer classes by the name of the data set, each in a module of that name."""
 
