@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
 from crossfix.errors import InputError
+from crossfix.evaluate.report.wording import difference_text, score_text, shown_metrics
 
 SIDES = ("paper", "strict")
-_SHOWN_MA = ("MA@5", "MA@10", "MA@20", "MA@50", "MA@100")
 
 
 def chosen_sides(text: str | None, option: str) -> tuple[str, ...]:
@@ -36,16 +37,31 @@ def scores_table(title: str, scores: Mapping[str, Mapping[str, float | None]], i
     sides = [side for side in scores if scores[side]]
     strict = "strict" in sides
     table = Table("metric", *sides, *(["95 % interval"] if strict else []), title=title)
-    for name in dict.fromkeys(name for side in sides for name in scores[side]):
-        if name.startswith("MA@") and name not in _SHOWN_MA:
-            continue
+    for name in shown_metrics(scores[side] for side in sides):
         low, high = intervals95.get(name, (None, None))
-        interval = "-" if low is None else f"{_text(name, low)} to {_text(name, high)}"
-        table.add_row(name, *(_text(name, scores[side].get(name)) for side in sides), *([interval] if strict else []))
+        interval = "-" if low is None else f"{score_text(name, low)} to {score_text(name, high)}"
+        table.add_row(name, *(score_text(name, scores[side].get(name)) for side in sides), *([interval] if strict else []))
     return table
 
 
-def _text(name: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f} m" if name.startswith("Dis@") else f"{100 * value:.2f} %"
+def compared_tables(compared: Mapping[str, Any]) -> list[Table]:
+    """Several results side by side, and their differences pair by pair.
+
+    Args:
+        compared: what `crossfix.evaluate.compare.compare` says.
+    """
+    rows, pairs = compared["results"], compared["pairs"]
+    title = f"{compared['dataset']} {compared['split']} {compared['direction']}, strict"
+    scores = Table("metric", *(row["label"] for row in rows), title=title)
+    for name in shown_metrics(row["strict"] for row in rows):
+        scores.add_row(name, *(score_text(name, row["strict"].get(name)) for row in rows))
+    names = [name for name in ("R@1", "R@5", "AP", "hit", "Dis@1") if all(name in pair["differences"] for pair in pairs)]
+    apart = Table("difference, points (Dis@1: m)", *names, title="query by query, 95 % intervals")
+    for pair in pairs:
+        cells = []
+        for name in names:
+            found = pair["differences"][name]
+            low, high = (difference_text(name, end) for end in found["interval95"])
+            cells.append(f"{difference_text(name, found['difference'])} ({low} to {high}){'*' if found['excludes0'] else ''}")
+        apart.add_row(f"{rows[pair['other']]['label']} − {rows[pair['one']]['label']}", *cells)
+    return [scores, apart]

@@ -18,7 +18,7 @@ from crossfix.data.stress.dials import DIALS, Dial, Side, stress
 from crossfix.data.stress.weather import CONDITIONS
 from crossfix.data.view import View
 from crossfix.errors import InputError
-from crossfix.evaluate.describe import describe_views
+from crossfix.evaluate.describe import describe_views, prepare_of
 from crossfix.evaluate.measurable import Measurable
 
 PUBLISHED_WEATHER = 3.0
@@ -84,7 +84,8 @@ def settings(words: Sequence[str], task: Task) -> list[Setting]:
     """What a sweep over some dials or groups of dials consists of.
 
     A dial turns the queries where it is for their kind of view, otherwise the gallery. Of a group's dials those that are for neither half
-    are passed over, as long as one is left.
+    are passed over, as long as one is left, and those that are for the gallery alone where another turns the queries: one heading error is
+    enough.
 
     Args:
         words: keys of ``GROUPS``, or names of dials, each with all its levels.
@@ -102,7 +103,10 @@ def settings(words: Sequence[str], task: Task) -> list[Setting]:
         if not any(sides for _, sides in usable):
             kinds = ", ".join(sorted({kind for member, _ in usable for kind in DIALS[member.dial].kinds}))
             raise InputError(f"is for {kinds} views, of which this task has none it could change", where=word, mend="leave it out")
+        reaches_queries = any("query" in sides for _, sides in usable)
         for member, sides in usable:
+            if reaches_queries and "query" not in sides:
+                continue
             for side in sides if member.both else sides[:1]:
                 if member.dial in _PANORAMIC:
                     _need_panoramas(word, task.query if side == "query" else task.gallery)
@@ -151,9 +155,9 @@ def sweep(
             return stressed(picture, view, root, to, seed)
 
         if setting.side == "query":
-            found = score(setting, describe_views(views, model.describe_query, told, change), gallery_GD)
+            found = score(setting, describe_views(views, model.describe_query, told, change, prepare=prepare_of(model)), gallery_GD)
         else:
-            found = score(setting, query_QRD, describe_views(views, model.describe, told, change))
+            found = score(setting, query_QRD, describe_views(views, model.describe, told, change, prepare=prepare_of(model)))
         rows.append({"dial": setting.dial, "level": setting.level, "side": setting.side, **found})
         done += len(views)
     return rows

@@ -153,6 +153,7 @@ def measure_dataset(
         "environment": environment(),
     }
     if wanted:
+        values["stress_words"] = list(stress)
         values["stress"] = sweep(
             model,
             task,

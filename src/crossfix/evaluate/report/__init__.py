@@ -1,0 +1,1 @@
+"""Evaluations as pages for people: one HTML file that needs nothing else."""
