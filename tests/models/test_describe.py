@@ -175,3 +175,39 @@ def test_queries_are_turned_as_the_card_says():
         np.testing.assert_array_equal(desc[:, turn], four.describe([np.rot90(picture, turn) for picture in square]))
     with pytest.raises(ModelError, match="3 turns"):
         dataclasses.replace(card, query_turns=3)
+
+
+@pytest.mark.parametrize("px", [384, 96])
+def test_three_of_four_pixels_are_averages_over_areas(px):
+    rng = np.random.default_rng(0)
+    side = px * 4 // 3
+    picture = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), dtype=np.uint8), (3, 3), 0)
+    weight = np.zeros((px, side))  # by definition: how much of each input pixel lies under an output pixel
+    for row in range(px):
+        for column in range(side):
+            weight[row, column] = max(0.0, min((row + 1) * 4 / 3, column + 1) - max(row * 4 / 3, column)) * 3 / 4
+    mean = np.einsum("yi,xj,ijc->yxc", weight, weight, picture.astype(float), optimize=True)
+    found = fit(picture, px).astype(float)
+    assert np.abs(found - mean).max() <= 0.5 + 1e-6
+    assert np.abs(found - cv2.resize(picture, (px, px), interpolation=cv2.INTER_AREA)).max() <= 1
+
+
+def test_tensors_are_the_normalised_pictures_batch_by_batch():
+    model, card = model_of("resnet")
+    describer = Describer(model, card, batch=4)
+    given = pictures(6)
+    seen = []
+    for start, img_BCHW in describer.tensors(given):
+        assert img_BCHW.dtype == torch.float32
+        assert img_BCHW.is_contiguous(memory_format=torch.channels_last)
+        for row, img_CHW in enumerate(img_BCHW, start):
+            expected = (fit(given[row], 64).astype(np.float64) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+            np.testing.assert_allclose(img_CHW.permute(1, 2, 0).numpy(), expected, atol=2e-6)
+            seen.append(row)
+    assert seen == list(range(6))
+
+
+def test_prepared_pictures_have_the_same_descriptors():
+    describer = Describer(*model_of("resnet"))
+    given = pictures(6)
+    np.testing.assert_array_equal(describer.describe(given), describer.describe([describer.prepare(image) for image in given]))

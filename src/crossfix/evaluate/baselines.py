@@ -27,6 +27,10 @@ class ColourHistogram:
     dim = _BINS**3
     sha256 = hashlib.sha256(b"colour-histogram 1").hexdigest()
 
+    def prepare(self, image: Picture) -> Picture:
+        """A picture that is large, shrunk, which is what `describe` does first."""
+        return _shrunk(image, self.input_px) if min(image.shape[:2]) > self.input_px else image
+
     def describe(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
         """Pictures (H, W, 3) uint8 of any size to (B, 512) float32 of unit norm."""
         return np.stack([self._one(image) for image in images])
@@ -36,7 +40,7 @@ class ColourHistogram:
         return self.describe(images)[:, None]
 
     def _one(self, image: Picture) -> npt.NDArray[np.float32]:
-        small = cv2.resize(image, (self.input_px, self.input_px), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.float32)
+        small = _shrunk(image, self.input_px).reshape(-1, 3).astype(np.float32)
         balanced = small * (0.5 / np.maximum(small.mean(axis=0), 1.0))
         level = np.clip(balanced * _BINS, 0, _BINS - 1).astype(np.int64)
         count = np.bincount(level @ np.array([_BINS * _BINS, _BINS, 1]), minlength=self.dim)
@@ -56,6 +60,10 @@ class RotatedHog:
     turns = 12
     sha256 = hashlib.sha256(b"rotated-hog 1").hexdigest()
 
+    def prepare(self, image: Picture) -> Picture:
+        """A picture that is large, shrunk, which is what `describe` does first."""
+        return _shrunk(image, _SIDE) if min(image.shape[:2]) > _SIDE else image
+
     def describe(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
         """Pictures (H, W, 3) uint8 of any size, as they stand, to (B, D) float32 of unit norm."""
         return np.stack([_hog(_small_grey(image)) for image in images])
@@ -70,9 +78,13 @@ class RotatedHog:
         return turned_BRD
 
 
+def _shrunk(image: Picture, px: int) -> Picture:
+    small: Picture = cv2.resize(image, (px, px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return small
+
+
 def _small_grey(image: Picture) -> npt.NDArray[np.float32]:
-    small = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    grey: npt.NDArray[np.float32] = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey: npt.NDArray[np.float32] = cv2.cvtColor(_shrunk(image, _SIDE), cv2.COLOR_RGB2GRAY).astype(np.float32)
     return grey
 
 

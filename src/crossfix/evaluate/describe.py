@@ -1,8 +1,10 @@
-"""Images from disk to descriptors, in batches."""
+"""Images from disk to descriptors, in batches; all cores decode the next batch while the network runs on this one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,9 @@ from crossfix.data.view import View
 from crossfix.evaluate.measurable import Describe, Measurable
 
 Floats = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+Prepare = Callable[[Picture], Picture]
+Change = Callable[[View, Picture], Picture]
 _BATCH = 64
 
 
@@ -37,15 +42,24 @@ def describe_task(
     def told(before: int) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, _: progress(before + done, every)
 
-    gallery_GD = describe_views(task.gallery, model.describe, told(0))
-    return describe_views(task.query, model.describe_query, told(first)), gallery_GD
+    prepare = prepare_of(model)
+    gallery_GD = describe_views(task.gallery, model.describe, told(0), prepare=prepare)
+    return describe_views(task.query, model.describe_query, told(first), prepare=prepare), gallery_GD
+
+
+def prepare_of(model: Measurable) -> Prepare | None:
+    """What a model does to each picture first, by itself, such as shrinking it to its input; None where it does not say."""
+    prepare: Prepare | None = getattr(model, "prepare", None)
+    return prepare
 
 
 def describe_views(
     views: Sequence[View],
     describe: Describe,
     progress: Callable[[int, int], None] | None = None,
-    change: Callable[[View, npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = None,
+    change: Change | None = None,
+    *,
+    prepare: Prepare | None = None,
 ) -> Floats:
     """Describe images from disk, 64 at a time.
 
@@ -53,7 +67,8 @@ def describe_views(
         views: the images; at least one.
         describe: pictures to descriptors.
         progress: told the images done and all of them.
-        change: made of each picture before it is described.
+        change: made of each picture before it is described; called from several threads.
+        prepare: what ``describe`` does to a picture first; done beforehand, it runs on all cores and keeps small pictures in memory.
 
     Returns:
         What ``describe`` gives, row by row: (N, D) or (N, R, D).
@@ -61,10 +76,43 @@ def describe_views(
     Raises:
         DataError: where an image cannot be read.
     """
-    parts = []
-    for begin in range(0, len(views), _BATCH):
-        batch = views[begin : begin + _BATCH]
-        parts.append(describe([view.read() if change is None else change(view, view.read()) for view in batch]))
+    parts: list[Floats] = []
+    done = 0
+    for batch in read_ahead(views, change, prepare):
+        parts.append(describe(batch))
+        done += len(batch)
         if progress is not None:
-            progress(begin + len(batch), len(views))
+            progress(done, len(views))
     return np.concatenate(parts)
+
+
+def read_ahead(views: Sequence[View], change: Change | None = None, prepare: Prepare | None = None) -> Iterator[list[Picture]]:
+    """Decode images in their order, a batch ahead of the caller, on all cores: decoders do not hold the interpreter's lock.
+
+    Args:
+        views: the images.
+        change: made of each picture as it is on disk.
+        prepare: made of what it has become.
+
+    Yields:
+        64 pictures, (H, W, 3) uint8 RGB, in the end perhaps fewer.
+
+    Raises:
+        DataError: of the first image in the order of the views that cannot be read, when its batch is asked for.
+    """
+
+    def read(view: View) -> Picture:
+        picture = view.read() if change is None else change(view, view.read())
+        return picture if prepare is None else prepare(picture)
+
+    def start(begin: int) -> list[Future[Picture]]:
+        return [pool.submit(read, view) for view in views[begin : begin + _BATCH]]
+
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        coming = start(0)
+        for begin in range(0, len(views), _BATCH):
+            now, coming = coming, start(begin + _BATCH)
+            yield [future.result() for future in now]
+    finally:
+        pool.shutdown(cancel_futures=True)
