@@ -97,3 +97,72 @@ def test_a_folder_with_a_table_needs_no_name(folder: Path, capsys: pytest.Captur
     assert main(["evaluate", "--model", "colour-histogram", "--data", str(folder), "--json"]) == 0
     results = json.loads(capsys.readouterr().out)
     assert (results["dataset"], results["strict"]["R@1"], results["strict"]["Dis@1"]) == ("folder", 1.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny set and the reports of two baselines on it."""
+    root = tmp_path_factory.mktemp("reports")
+    words = ["world", "write", "denseuav", str(root / "set"), "--places", "2", "--region", "farmland", "--scale", "0.06", "--split", "test"]
+    assert main(words) == 0
+    for model in ("colour-histogram", "rotated-hog"):
+        words = ["evaluate", "--model", model, "--data", f"denseuav:{root / 'set'}", "--stress", "shift", "--report", str(root / model)]
+        assert main(words) == 0
+    return root
+
+
+def test_a_report_stands_beside_its_results(reported: Path, capsys: pytest.CaptureFixture[str]):
+    files = {"report.html", "results.json", "queries.npz", "config.json", "environment.json"}
+    assert {path.name for path in (reported / "rotated-hog").iterdir()} == files
+    results = json.loads((reported / "rotated-hog/results.json").read_text())
+    assert {"data_sha256", "environment", "model", "seed", "protocol", "files", "stress", "queries", "gallery"} <= results.keys()
+    words = ["evaluate", "--model", "rotated-hog", "--data", f"denseuav:{reported / 'set'}", "--seed", "3", "--report"]
+    assert main([*words, str(reported / "rotated-hog")]) == 2
+    assert "the folder holds a run with another seed" in capsys.readouterr().err
+
+
+def test_results_are_compared_alone(reported: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    files = [str(reported / "rotated-hog/results.json"), str(reported / "colour-histogram")]
+    assert main(["evaluate", "--compare", *files, "--report", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert "query by query" in captured.out
+    assert "compare.html" in captured.out
+    assert "Resampling" in captured.err
+    assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
+    assert main(["evaluate", "--compare", *files, "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert [row["label"] for row in compared["results"]] == ["rotated-hog", "colour-histogram"]
+    assert set(compared["pairs"][0]["differences"]["R@1"]) == {"difference", "interval95", "excludes0"}
+
+
+def test_a_new_result_is_compared_with_old_ones(reported: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["evaluate", "--model", "rotated-hog", "--data", f"denseuav:{reported / 'set'}", "--json"]
+    assert main([*words, "--compare", str(reported / "rotated-hog"), str(reported / "colour-histogram")]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert [(pair["one"], pair["other"]) for pair in compared["pairs"]] == [(0, 1), (0, 2), (1, 2)]
+    assert compared["pairs"][0]["differences"]["AP"]["interval95"] == [0.0, 0.0]
+    assert main([*words, "--direction", "s2d", "--compare", str(reported / "rotated-hog")]) == 2
+    assert "its direction is d2s" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_or_measured_is_one_sentence(reported: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    (tmp_path / "results.json").write_text("{}")
+    good = str(reported / "rotated-hog")
+    for words, sentence in (
+        ([], "there is nothing to measure on"),
+        ([good], "is not asked for; say --compare"),
+        (["--compare"], "0 results cannot be compared"),
+        (["--compare", good], "1 results cannot be compared"),
+        (["--compare", good, str(tmp_path)], "holds no results of a benchmark's task"),
+        (["--compare", good, good, "--split", "test"], "is only for measuring anew"),
+    ):
+        assert main(["evaluate", *words]) == 2
+        captured = capsys.readouterr()
+        assert sentence in captured.err
+        assert captured.out == ""
+
+
+def test_a_plain_folder_has_a_report_too(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate", "--model", "colour-histogram", "--data", str(folder), "--report", str(tmp_path / "page")]) == 0
+    assert (tmp_path / "page/report.html").is_file()
+    assert json.loads((tmp_path / "page/results.json").read_text())["strict"]["R@1"] == 1.0

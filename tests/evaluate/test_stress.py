@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crossfix.data.dataset import Task
 from crossfix.data.stress.dials import DIALS, stress
 from crossfix.data.university1652 import University1652
+from crossfix.data.view import View
 from crossfix.errors import InputError
 from crossfix.evaluate.baselines import ColourHistogram
 from crossfix.evaluate.stress import GROUPS, Setting, settings
@@ -37,6 +39,39 @@ def test_words_become_settings_of_the_half_that_a_dial_is_for(university: Univer
     assert len(weather) == len(GROUPS["weather"]) == 10
     assert {(one.level, one.side) for one in weather} == {(3.0, "query")}
     assert settings(["weather-fog"], university.task("test", "s2d"))[0] == Setting("weather-fog", 1.0, "gallery")
+
+
+def ground_task(root: Path, size: tuple[int, int]) -> Task:
+    for name in ("ground.png", "satellite.png"):
+        Image.new("RGB", size if name == "ground.png" else (32, 32)).save(root / name)
+    query, gallery = [View(root / "ground.png", "p", "ground")], [View(root / "satellite.png", "p", "satellite")]
+    return Task("cvusa", "test", "g2s", query, gallery, [np.array([0])], None, "cvusa")
+
+
+def shape(words: list[str], task: Task) -> dict[tuple[str, str], list[float]]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for one in settings(words, task):
+        found.setdefault((one.dial, one.side), []).append(one.level)
+    return found
+
+
+def test_every_word_of_the_issue_is_one(university: University1652, tmp_path: Path):
+    drone, panorama = university.task("test", "d2s"), ground_task(tmp_path, (128, 64))
+    assert shape(["heading"], panorama) == {("heading", "query"): [15, 45, 90, 135, 180]}  # the chips are not turned besides
+    assert shape(["heading"], drone) == {("turn", "query"): [15, 45, 90, 135, 180]}
+    assert shape(["fov"], panorama) == {("fov", "query"): [360, 180, 90, 70], ("perspective", "query"): [110, 90, 70, 60, 50]}
+    assert shape(["shift"], panorama) == {("shift", "gallery"): [0.1, 0.2, 0.3, 0.4, 0.5]}
+    assert shape(["scale"], drone) == {("scale", "gallery"): [0.5, 0.7, 0.85, 1.2, 1.4, 2.0]}
+    halves = shape(["occlusion"], drone)
+    assert set(halves) == {("rectangles", "query"), ("rectangles", "gallery"), ("blob", "query"), ("blob", "gallery")}
+    every = settings(["weather", "heading", "fov", "shift", "scale", "occlusion", "corruptions"], panorama)
+    assert len({one.key for one in every}) == len(every) > 100
+
+
+def test_pictures_that_are_no_panoramas_are_not_turned_as_such(tmp_path: Path):
+    for word in ("heading", "fov", "perspective"):
+        with pytest.raises(InputError, match=rf"{word}: is for panoramas, and ground.png with 64 x 64 px is none"):
+            settings([word], ground_task(tmp_path, (64, 64)))
 
 
 def test_what_makes_no_sense_is_refused(university: University1652):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.evaluate.report.wording import Axis
+from crossfix.evaluate.report.wording import Axis, counted
 
 WIDE, HIGH = 360, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 14, 12, 46
@@ -90,7 +90,7 @@ def bars(title: str, series: Sequence[Series], conditions: Sequence[tuple[str, s
     step = 9 if len(series) > 1 else 13
     high = step * len(series) + 9
     rows = [("", "as they are"), *conditions]
-    tall = 10 + high * len(rows) + 34
+    tall = 10 + high * len(rows) + 38
     right = WIDE - 46
 
     def across(value: float) -> float:
@@ -99,7 +99,7 @@ def bars(title: str, series: Sequence[Series], conditions: Sequence[tuple[str, s
     parts = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x = across(share)
-        parts.append(f'<path class="grid" d="M{x:.1f} 6V{tall - 30}"/><text class="mid" x="{x:.1f}" y="{tall - 14}">{100 * share:g}</text>')
+        parts.append(f'<path class="grid" d="M{x:.1f} 6V{tall - 34}"/><text class="mid" x="{x:.1f}" y="{tall - 18}">{100 * share:g}</text>')
     for place, (key, name) in enumerate(rows):
         top = 10 + place * high
         parts.append(
@@ -122,8 +122,8 @@ def bars(title: str, series: Sequence[Series], conditions: Sequence[tuple[str, s
             )
     if len(series) == 1:
         x = across(series[0].clean.value)
-        parts.append(f'<path class="clean c0" d="M{x:.1f} 6V{tall - 30}"/>')
-    parts.append(f'<text class="mid muted" x="{(_LABEL + right) / 2:.1f}" y="{tall - 1}">R@1, strict, %</text>')
+        parts.append(f'<path class="clean c0" d="M{x:.1f} 6V{tall - 34}"/>')
+    parts.append(f'<text class="mid muted" x="{(_LABEL + right) / 2:.1f}" y="{tall - 4}">R@1, strict, %</text>')
     return _svg(title, tall, parts)
 
 
@@ -144,7 +144,8 @@ def shares_within(title: str, series: Sequence[tuple[str, npt.NDArray[np.floatin
     for power in range(decades + 1):
         x = across(10.0**power)
         parts.append(f'<path class="grid" d="M{x:.1f} {_TOP}V{HIGH - _BOTTOM}"/>')
-        parts.append(f'<text class="mid" x="{x:.1f}" y="{HIGH - _BOTTOM + 17}">{10**power:,}</text>'.replace(",", " "))
+        anchor = "end" if power == decades else "mid"
+        parts.append(f'<text class="{anchor}" x="{x + 8 * (anchor == "end"):.1f}" y="{HIGH - _BOTTOM + 17}">{counted(10**power)}</text>')
     for number, (label, distance_Q) in enumerate(series):
         metres = np.geomspace(1.0, 10.0**decades, 160)
         share = np.searchsorted(np.sort(distance_Q), metres, side="right") / len(distance_Q)
@@ -161,7 +162,7 @@ def forest(title: str, rows: Sequence[tuple[str, Point]]) -> str:
         rows: what is compared, and by how much it differs.
     """
     reach = max([0.02, *(abs(end) for _, point in rows for end in (point.low, point.high))]) * 1.08
-    tall = 14 + 38 * len(rows) + 34
+    tall = 14 + 38 * len(rows) + 38
     middle, half = WIDE / 2, WIDE / 2 - 22
 
     def across(value: float) -> float:
@@ -172,9 +173,9 @@ def forest(title: str, rows: Sequence[tuple[str, Point]]) -> str:
     for count in range(-int(reach / step), int(reach / step) + 1):
         x = across(count * step)
         name = "axis" if count == 0 else "grid"
-        parts.append(f'<path class="{name}" d="M{x:.1f} 4V{tall - 30}"/>')
+        parts.append(f'<path class="{name}" d="M{x:.1f} 4V{tall - 34}"/>')
         parts.append(
-            f'<text class="mid" x="{x:.1f}" y="{tall - 14}">{100 * count * step:+g}</text>'.replace("+0<", "0<").replace(">-", ">−")
+            f'<text class="mid" x="{x:.1f}" y="{tall - 18}">{100 * count * step:+g}</text>'.replace("+0<", "0<").replace(">-", ">−")
         )
     for place, (name, point) in enumerate(rows):
         y = 36 + 38 * place
@@ -183,7 +184,7 @@ def forest(title: str, rows: Sequence[tuple[str, Point]]) -> str:
         parts.append(f'<path class="span{" sure" if sure else ""}" d="M{across(point.low):.1f} {y}H{across(point.high):.1f}"/>')
         dot = f'<circle class="{"sure" if sure else "unsure"}" cx="{across(point.value):.1f}" cy="{y}" r="4.5"/>'
         parts.append(f"<g>{dot}<title>{escape(name)}: {_spoken(point)}</title></g>")
-    parts.append(f'<text class="mid muted" x="{middle}" y="{tall - 1}">difference of R@1, percentage points</text>')
+    parts.append(f'<text class="mid muted" x="{middle}" y="{tall - 4}">difference of R@1, percentage points</text>')
     return _svg(title, tall, parts)
 
 

@@ -59,7 +59,7 @@ def write_comparison(folder: Path, compared: Mapping[str, Any], results: Sequenc
     drawn = stressed.drawings(labels, [one.values for one in results])
     if drawn:
         about = "R@1 under the strict protocol; shaded or with whiskers: 95 % intervals; dashed: the pictures as they are."
-        body += [parts.heading("Under stress"), parts.note(about), parts.legend(labels), *drawn]
+        body += [parts.heading("Under stress"), parts.note(about), parts.legend(labels), drawn]
         body.append(parts.folded("Differences under stress as a table", _under_stress(compared, labels)))
     away = distances(labels, [one.facts.other_SQ for one in results])
     body += [*away[:2], parts.legend(labels), *away[2:]] if away else []
@@ -100,14 +100,10 @@ def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
         for row in rows:
             paper, strict = row["paper"].get(name), row["strict"].get(name)
             mark = ' class="sure"' if strict is not None and strict == best else ""
-            line += [score_text(name, paper)] if any(one["paper"] for one in rows) else []
-            line.append(f"<span{mark}>{score_text(name, strict)}</span> <small>{interval_text(name, row['intervals95'].get(name))}</small>")
+            below = interval_text(name, row["intervals95"].get(name)) + ("" if paper is None else f"; paper {score_text(name, paper)}")
+            line.append(f"<span{mark}>{score_text(name, strict)}</span><small>{below}</small>")
         cells.append(line)
-    head = ["metric"]
-    for row, label in zip(rows, labels, strict=True):
-        head += [f"{label}, paper", f"{label}, strict"] if any(one["paper"] for one in rows) else [f"{label}, strict"]
-        del row
-    return parts.table(head, cells)
+    return f'<div class="stacked">{parts.table(["metric, strict", *labels], cells)}</div>'
 
 
 def _forest(compared: Mapping[str, Any], labels: Sequence[str]) -> list[tuple[str, Point]]:
@@ -120,8 +116,9 @@ def _forest(compared: Mapping[str, Any], labels: Sequence[str]) -> list[tuple[st
 
 def _differences(compared: Mapping[str, Any], labels: Sequence[str]) -> str:
     names = shown_metrics(pair["differences"] for pair in compared["pairs"])
-    rows = [[escape(pair_name(pair, labels)), *_cells(pair["differences"], names)] for pair in compared["pairs"]]
-    return parts.table(["", *names], rows)
+    columns = [_cells(pair["differences"], names) for pair in compared["pairs"]]
+    rows = [[escape(name), *(column[number] for column in columns)] for number, name in enumerate(names)]
+    return parts.table(["difference", *(pair_name(pair, labels) for pair in compared["pairs"])], rows)
 
 
 def _cells(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -139,7 +136,7 @@ def _contingency(compared: Mapping[str, Any], labels: Sequence[str]) -> str:
         count = pair["first_right"]
         name = f"{escape(labels[pair['one']])} and {escape(labels[pair['other']])}"
         rows.append([name, *(str(count[which]) for which in ("both", "one", "other", "neither"))])
-    return f'<div style="height:14px"></div>{parts.table(head, rows)}'
+    return parts.table(head, rows)
 
 
 def _under_stress(compared: Mapping[str, Any], labels: Sequence[str]) -> str:

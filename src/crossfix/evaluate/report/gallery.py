@@ -101,4 +101,4 @@ def thumbnail(picture_HWC: npt.NDArray[np.uint8], wide: int, high: int) -> str:
 
 
 def _metres(distance_m: float) -> str:
-    return f"{distance_m:.0f} m" if distance_m < 9999.5 else f"{distance_m / 1000:.0f} km"
+    return f"{distance_m:.0f}\u00a0m" if distance_m < 9999.5 else f"{distance_m / 1000:.0f}\u00a0km"

@@ -58,7 +58,7 @@ def write_report(folder: Path, measured: Measured, *, progress: Callable[[int, i
                 "R@1 under the strict protocol; shaded or with whiskers: 95 % intervals; dashed: the pictures as they are. One thing is "
                 "changed at a time, the same way for every model that is measured with this seed."
             ),
-            *stressed.drawings([model], [values]),
+            stressed.drawings([model], [values]),
             parts.folded(f"All {len(values['stress'])} settings as a table", stressed.every_setting(values)),
         ]
     body += distances([model], [measured.results.facts.other_SQ])
@@ -85,7 +85,7 @@ def scores(values: Mapping[str, Any]) -> str:
         [escape(name), *(score_text(name, side.get(name)) for _, side in sides), interval_text(name, intervals.get(name))]
         for name in shown_metrics(side for _, side in sides)
     ]
-    return parts.table(["metric", *(name for name, _ in sides), "95 % interval, strict"], rows)
+    return parts.table(["metric", *(name for name, _ in sides), "95 % interval"], rows)
 
 
 def distances(labels: list[str], columns: list[Mapping[str, Any]]) -> list[str]:

@@ -13,8 +13,8 @@ from crossfix.evaluate.report.wording import axis_of, dial_name, difference_text
 Row = Mapping[str, Any]
 
 
-def drawings(labels: Sequence[str], results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The drawings, by family; nothing where no result has stress.
+def drawings(labels: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
+    """The drawings side by side; nothing where no result has stress.
 
     Args:
         labels: of the results.
@@ -24,22 +24,20 @@ def drawings(labels: Sequence[str], results: Sequence[Mapping[str, Any]]) -> lis
     for one in results:
         for row in one.get("stress", ()):
             groups.setdefault(family_of(row["dial"]), {})[row["dial"], row["side"]] = None
-    html = []
+    cards = []
     for family, dials in groups.items():
         several = [(dial, side) for dial, side in dials if len(_levels(results, dial, side)) > 1]
         single = [pair for pair in dials if pair not in several]
-        cards = []
         if single:
             conditions = [(f"{dial}@{side}", dial_name(dial)) for dial, side in single]
-            series = [Series(label, _clean(one), _by_condition(one, single)) for label, one in zip(labels, results, strict=True)]
+            series = [Series(label, _point(one), _by_condition(one, single)) for label, one in zip(labels, results, strict=True)]
             sides = ", ".join(dict.fromkeys(side_name(side) for _, side in single))
-            cards.append(parts.chart("By condition", bars(f"R@1 by condition: {family}", series, conditions), f"changed: {sides}"))
+            cards.append(parts.chart(family, bars(f"R@1 by condition: {family}", series, conditions), f"changed: {sides}"))
         for dial, side in several:
-            drawn = [(label, one) for label, one in zip(labels, results, strict=True)]
-            series = [Series(label, _clean(one), _by_level(one, dial, side)) for label, one in drawn]
-            cards.append(parts.chart(dial_name(dial), curve(f"R@1 against {dial}", series, axis_of(dial)), f"changed: {side_name(side)}"))
-        html += [f"<h3>{escape(family)}</h3>", parts.charts(cards)]
-    return html
+            series = [Series(label, _point(one), _by_level(one, dial, side)) for label, one in zip(labels, results, strict=True)]
+            drawn = curve(f"R@1 against {dial}", series, axis_of(dial))
+            cards.append(parts.chart(dial_name(dial), drawn, f"changed: {side_name(side)}"))
+    return parts.charts(cards) if cards else ""
 
 
 def every_setting(values: Mapping[str, Any]) -> str:
@@ -71,10 +69,6 @@ def _by_level(one: Mapping[str, Any], dial: str, side: str) -> dict[float, Point
 
 def _by_condition(one: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> dict[str, Point]:
     return {f"{row['dial']}@{row['side']}": _point(row) for row in one.get("stress", ()) if (row["dial"], row["side"]) in wanted}
-
-
-def _clean(one: Mapping[str, Any]) -> Point:
-    return _point(one)
 
 
 def _point(row: Row) -> Point:

@@ -109,7 +109,7 @@ def dial_name(dial: str) -> str:
     """A dial's name for people."""
     family, _, kind = dial.partition("-")
     if kind:
-        words = kind.replace("_", " ")
+        words = kind.replace("_", " and " if family == "weather" else " ")
         return words[:1].upper() + words[1:]
     return _NAMES.get(dial, family.replace("_", " "))
 
