@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossfix.data.map_chips import DegreeMap, cut_map, read_chips, starts
+from crossfix.data.map_chips import DegreeMap, count_chips, cut_map, read_chips, starts
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.geodesy import distance_m
 from data.drone_trees import CORNERS, gradient, quarters, raster
@@ -144,8 +144,59 @@ def test_a_run_that_did_not_end_leaves_no_list(source: DegreeMap, tmp_path: Path
     (tmp_path / "m/m_0000_0000.jpg").mkdir()
     with pytest.raises(DiskError):
         cut_map("m", source, tmp_path, 64, 0.5)
-    with pytest.raises(DataError, match=r"m\.json: there are no chips of this map; run cut_chips"):
+    with pytest.raises(DataError, match=r"m\.json: there are no chips of this map; cut them: crossfix data chips ROOT"):
         read_chips("m", tmp_path)
+
+
+def test_a_run_that_was_killed_goes_on_and_gives_the_same(source: DegreeMap, tmp_path: Path):
+    whole = cut_map("m", source, tmp_path / "whole", 64, 0.5)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done: int, total: int) -> None:
+        assert total == len(whole) == count_chips(source, 64, 0.5)
+        if done >= total / 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        cut_map("m", source, tmp_path / "cut", 64, 0.5, kill)
+    half = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cut/m").iterdir()}
+    assert 0 < len(half) < len(whole)
+    assert not (tmp_path / "cut/m.json").exists()
+    (tmp_path / "cut/m/m_0000_0001.part").write_bytes(b"half a chip")
+    told: list[tuple[int, int]] = []
+    assert cut_map("m", source, tmp_path / "cut", 64, 0.5, lambda *numbers: told.append(numbers)) == whole
+    assert told[-1] == (len(whole), len(whole))
+    for name, time in half.items():
+        assert (tmp_path / "cut/m" / name).stat().st_mtime_ns == time, "not cut again"
+    for chip in whole:
+        assert (tmp_path / "cut" / chip.file).read_bytes() == (tmp_path / "whole" / chip.file).read_bytes()
+    assert read_chips("m", tmp_path / "cut") == whole
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["m", "m.json"]
+
+
+def test_chips_that_are_all_there_are_left_alone(source: DegreeMap, tmp_path: Path):
+    chips = cut_map("m", source, tmp_path, 64, 0.5)
+    before = {chip.file: (tmp_path / chip.file).stat().st_mtime_ns for chip in chips}
+    assert cut_map("m", source, tmp_path, 64, 0.5) == chips
+    assert {chip.file: (tmp_path / chip.file).stat().st_mtime_ns for chip in chips} == before
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_chips_of_another_plan_or_map_are_cut_anew(source: DegreeMap, tmp_path: Path, killed: bool):
+    cut_map("m", source, tmp_path / "chips", 64, 0.5)
+    if killed:
+        (tmp_path / "chips/m.json").rename(tmp_path / "chips/m.part.json")
+    chips = cut_map("m", source, tmp_path / "chips", 80, 0.5)
+    assert {path.name for path in (tmp_path / "chips/m").iterdir()} == {Path(chip.file).name for chip in chips}
+    assert all(read(tmp_path / "chips" / chip.file).shape == (80, 80, 3) for chip in chips)
+    if killed:
+        (tmp_path / "chips/m.json").rename(tmp_path / "chips/m.part.json")
+    raster(tmp_path / "map.tif", 255 - gradient(300, 200), WEST, SOUTH, EAST, NORTH)
+    again = cut_map("m", source, tmp_path / "chips", 80, 0.5)
+    assert again == chips
+    assert read(tmp_path / "chips" / again[0].file)[..., 2].mean() == pytest.approx(165, abs=2)
 
 
 def test_damaged_lists(source: DegreeMap, tmp_path: Path):

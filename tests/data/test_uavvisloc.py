@@ -47,7 +47,7 @@ def test_a_flight_without_angles_has_no_heading(root: Path):
 
 
 def test_without_chips_a_task_says_how_to_cut_them(root: Path):
-    with pytest.raises(DataError, match=r"chips/01\.json: there are no chips of this map; run cut_chips"):
+    with pytest.raises(DataError, match=r"chips/01\.json: there are no chips of this map; cut them: crossfix data chips ROOT"):
         UavVisLoc(root).task("all", "d2s")
 
 

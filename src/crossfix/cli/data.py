@@ -71,6 +71,28 @@ def check_copy(
         raise typer.Exit(2)
 
 
+@app.command("chips", epilog="Example: crossfix data chips /data/UAV-VisLoc --flight 03")
+def cut_chips(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the copy of UAV-VisLoc.")],
+    flight: Annotated[list[str] | None, typer.Option("--flight", help="A flight, 01 to 11; repeat it for several, all if none.")] = None,
+    side_px: Annotated[int, typer.Option("--side-px", help="Side of a chip, in rows of the map.")] = 512,
+    overlap: Annotated[float, typer.Option(help="Of neighbours, as a part of the side, 0 to less than 1.")] = 0.5,
+    as_json: AsJson = False,
+) -> None:
+    """Cut the maps of UAV-VisLoc into the chips that its tasks search. Goes on where it was killed."""
+    from crossfix.data.uavvisloc import UavVisLoc
+
+    dataset = UavVisLoc(root)
+    with bar("Cutting chips", quiet=as_json) as progress:
+        chips = dataset.cut_chips(side_px=side_px, overlap=overlap, numbers=flight, progress=progress)
+    if as_json:
+        typer.echo(
+            json.dumps({"root": str(root), "chips": len(chips), "folder": str(dataset.chips), "side_px": side_px, "overlap": overlap})
+        )
+    else:
+        typer.echo(f"{len(chips):,} chips in {dataset.chips}")
+
+
 def _print(report: dict[str, Any]) -> None:
     console = Console()
     counts = Table("what", "published", "here", title=f"{report['dataset']} in {report['root']}")

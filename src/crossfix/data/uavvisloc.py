@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ import numpy as np
 
 from crossfix.data.csv_rows import number_of, position_of, read_rows
 from crossfix.data.dataset import Count, Direction, Finding, Rows, Task
-from crossfix.data.map_chips import CutChip, DegreeMap, cut_map, read_chips
+from crossfix.data.map_chips import CutChip, DegreeMap, check_chips, count_chips, cut_map, read_chips
 from crossfix.data.places import REFETCH, check_asked, check_root, list_sorted, relative
 from crossfix.data.view import View, is_image
 from crossfix.errors import DataError
@@ -64,8 +64,9 @@ class UavVisLoc:
     with the corners (its released name has a blank after the first underscore). The map of flight 09 is four files, ``_ROW-COLUMN`` behind
     its number; the corners are those of the whole.
 
-    Tasks: there are no tiles, so `cut_chips` cuts some. Right are all chips that hold the photo's position, neither right nor wrong those
-    that end less than half a side away from it. No published protocol scores this; Game4Loc's numbers rest on tiles and pairs of its own.
+    Tasks: there are no tiles, so ``crossfix data chips ROOT`` cuts some. Right are all chips that hold the photo's position, neither right
+    nor wrong those that end less than half a side away from it. No published protocol scores this; Game4Loc's numbers rest on tiles and
+    pairs of its own.
 
     Positions: the authors call ``lat`` and ``lon`` the middle of the photo on the ground. ``heading_deg`` is ``Phi1``, of two yaws the one
     that they trust more, clockwise from north and taken as that of the photo's upper edge. ``Omega`` and ``Kappa``, pitch and roll of the
@@ -101,24 +102,41 @@ class UavVisLoc:
         return [self._flight(number, corners[number]) for number in numbers or corners]
 
     def cut_chips(
-        self, folder: Path | None = None, side_px: int = 512, overlap: float = 0.5, numbers: Sequence[str] | None = None
+        self,
+        folder: Path | None = None,
+        side_px: int = 512,
+        overlap: float = 0.5,
+        numbers: Sequence[str] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[CutChip]:
-        """Cut the maps into the chips that tasks search; from now on they are looked for in that folder.
+        """Cut the maps into the chips that tasks search; from now on they are looked for in that folder. Goes on where it was killed.
 
         Args:
             folder: to write to, or None for the one named ``chips`` below the root. To use it later on, set ``chips`` to it.
             side_px: of a chip, in rows of the map.
             overlap: of neighbours, as a part of the side.
             numbers: of some flights, or None for all.
+            progress: told the chips done and in all.
 
         Raises:
             InputError: where side or overlap make no sense.
             DataError: where flights or maps cannot be read.
             DiskError: where the chips cannot be written.
         """
+        check_chips(side_px, overlap)
         flights = self.flights(numbers)
         self.chips = folder or self.root / CHIPS
-        return [chip for flight in flights for chip in cut_map(flight.number, flight.map, self.chips, side_px, overlap)]
+        total = sum(count_chips(flight.map, side_px, overlap) for flight in flights)
+        chips: list[CutChip] = []
+
+        def told(done: int, _: int) -> None:
+            if progress is not None:
+                progress(len(chips) + done, total)
+
+        for flight in flights:
+            chips += cut_map(flight.number, flight.map, self.chips, side_px, overlap, told)
+        return chips
 
     def task(self, split: str, direction: Direction) -> Task:
         """The photos of a flight among the chips of its map, or those of all flights among all chips.
