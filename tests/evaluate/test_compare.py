@@ -74,7 +74,7 @@ def test_every_pair_is_compared_and_shared_stress_too():
     assert [len(pair["stress"]) for pair in compared["pairs"]] == [1, 0, 0]
     assert compared["pairs"][0]["stress"][0]["differences"]["R@1"]["difference"] == 0.0  # nobody ranks first when all ranks grow by one
     assert [row["label"] for row in compared["results"]] == ["a (a) #1", "b", "a (a) #2"]
-    assert told[-1] == (300, 300)
+    assert told[-1] == (100, 100)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from crossfix.evaluate.paired import differences
+from crossfix.evaluate.paired import Difference
+from crossfix.evaluate.paired import differences as every_difference
+
+
+def differences(one: np.ndarray, other: np.ndarray, place_Q: np.ndarray, **options: Any) -> list[Difference]:
+    return every_difference([one, other], place_Q, **options)[0, 1]
 
 
 def test_the_interval_is_that_of_a_loop_over_resampled_places():
@@ -48,3 +55,14 @@ def test_equal_answers_differ_by_nothing_and_a_clear_lead_is_seen():
     told: list[tuple[int, int]] = []
     differences(same, same, np.arange(5), draws=100, progress=lambda done, total: told.append((done, total)))
     assert told == [(64, 100), (100, 100)]
+
+
+def test_of_three_every_pair_is_what_it_is_alone():
+    tables = list(np.random.default_rng(4).random((3, 30, 2)))
+    place_Q = np.arange(30) // 3
+    found = every_difference(tables, place_Q, draws=200)
+    assert list(found) == [(0, 1), (0, 2), (1, 2)]
+    for one, other in found:
+        alone = differences(tables[one], tables[other], place_Q, draws=200)
+        for together, single in zip(found[one, other], alone, strict=True):
+            assert (together.low, together.high) == pytest.approx((single.low, single.high))

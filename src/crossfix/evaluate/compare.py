@@ -5,8 +5,8 @@ Axes: Q queries, M scores.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def compare(
         results: two to eight of them.
         seed: of the bootstrap.
         draws: of the bootstrap.
-        progress: told the draws done and all of them, of all pairs.
+        progress: told the draws done and all of them.
 
     Returns:
         JSON values: the task, ``results`` (a label, the model, the scores and the stress of each) and ``pairs``: numbers ``one`` and
@@ -48,17 +48,34 @@ def compare(
     _check(results)
     labels = labels_of(results)
     order = [_order(results[0], one) for one in results]
-    pairs = list(combinations(range(len(results)), 2))
-    place_Q = results[0].facts.place_number()
+    top = int(results[0].values["top_percent"]["strict"])
+    columns = _columns(results, top)
+    blank_Q = np.full(len(order[0]), np.nan)
+    tables = []
+    for result, rows in zip(results, order, strict=True):
+        by = {key: result.facts.table(key, top) for key in result.facts.settings}
+        tables.append(np.stack([by[key][name][rows] if name in by.get(key, {}) else blank_Q for key, name in columns], axis=1))
+    found = differences(tables, results[0].facts.place_number(), seed=seed, draws=draws, progress=progress)
     compared = []
-    for number, (one, other) in enumerate(pairs):
-
-        def told(done: int, total: int, before: int = number) -> None:
-            if progress is not None:
-                progress(before * total + done, len(pairs) * total)
-
-        found = _pair(results[one], results[other], order[one], order[other], place_Q, seed, draws, told)
-        compared.append({"one": one, "other": other, **found})
+    for (one, other), apart in found.items():
+        by_setting: dict[str, dict[str, Any]] = {}
+        for (key, name), difference in zip(columns, apart, strict=True):
+            if not np.isnan(difference.value):  # what one of them has not measured
+                by_setting.setdefault(key, {})[name] = difference.to_dict()
+        rows_of = {key_of(row): row for row in results[one].values.get("stress", ())}
+        hits = [results[number].facts.rank_SQ[0][order[number]] == 1 for number in (one, other)]
+        compared.append(
+            {
+                "one": one,
+                "other": other,
+                "differences": by_setting.pop(CLEAN),
+                "first_right": _first_right(*hits),
+                "stress": [
+                    {**{name: rows_of[key][name] for name in ("dial", "level", "side")}, "differences": by_setting[key]}
+                    for key in by_setting
+                ],
+            }
+        )
     first = results[0].values
     same = ("dataset", "split", "direction", "protocol", "queries", "places", "gallery", "data_sha256")
     return {
@@ -84,43 +101,15 @@ def _shown(label: str, one: Results) -> dict[str, Any]:
     return {"label": label, "where": one.where, **{name: one.values[name] for name in kept if name in one.values}}
 
 
-def _pair(
-    one: Results,
-    other: Results,
-    order_one: Order,
-    order_other: Order,
-    place_Q: npt.NDArray[np.int64],
-    seed: int,
-    draws: int,
-    progress: Callable[[int, int], None],
-) -> dict[str, Any]:
-    top = int(one.values["top_percent"]["strict"])
-    shared = [key for key in one.facts.settings if key in other.facts.settings]
-    names: list[tuple[str, str]] = []
-    left, right = [], []
-    for key in shared:
-        a, b = one.facts.table(key, top), other.facts.table(key, top)
-        for metric in a:
-            if metric in b:
-                names.append((key, metric))
-                left.append(a[metric][order_one])
-                right.append(b[metric][order_other])
-    found = differences(np.stack(left, axis=1), np.stack(right, axis=1), place_Q, seed=seed, draws=draws, progress=progress)
-    by: dict[str, dict[str, Any]] = {key: {} for key in shared}
-    for (key, metric), difference in zip(names, found, strict=True):
-        by[key][metric] = difference.to_dict()
-    hit_one, hit_other = one.facts.rank_SQ[0][order_one] == 1, other.facts.rank_SQ[0][order_other] == 1
-    settings = {key_of(row): row for row in one.values.get("stress", ())}
-    return {
-        "differences": by.pop(CLEAN),
-        "first_right": {
-            "both": int((hit_one & hit_other).sum()),
-            "one": int((hit_one & ~hit_other).sum()),
-            "other": int((~hit_one & hit_other).sum()),
-            "neither": int((~hit_one & ~hit_other).sum()),
-        },
-        "stress": [{**{name: settings[key][name] for name in ("dial", "level", "side")}, "differences": by[key]} for key in by],
-    }
+def _columns(results: Sequence[Results], top_percent: int) -> list[tuple[str, str]]:
+    """Settings and metrics that at least two have."""
+    seen = Counter((key, name) for one in results for key in one.facts.settings for name in one.facts.table(key, top_percent))
+    return [column for column, count in seen.items() if count > 1]
+
+
+def _first_right(one_Q: npt.NDArray[np.bool_], other_Q: npt.NDArray[np.bool_]) -> dict[str, int]:
+    masks = {"both": one_Q & other_Q, "one": one_Q & ~other_Q, "other": ~one_Q & other_Q, "neither": ~one_Q & ~other_Q}
+    return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
 def _order(first: Results, one: Results) -> Order:

@@ -1,18 +1,19 @@
 """Is one model better than another? Both answered the same queries, so that their scores are compared query by query.
 
-Axes: Q queries, M scores.
+Axes: Q queries, M scores, N draws, T tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.evaluate.retrieval import bootstrap_places
+from crossfix.evaluate.retrieval import bootstrap_means
 
 DRAWS = 10_000
 
@@ -36,30 +37,33 @@ class Difference:
 
 
 def differences(
-    one_QM: npt.NDArray[np.float64],
-    other_QM: npt.NDArray[np.float64],
+    tables: Sequence[npt.NDArray[np.float64]],
     place_Q: npt.NDArray[np.integer[Any]],
     *,
     seed: int = 0,
     draws: int = DRAWS,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Difference]:
-    """By how much the second scores above the first, with paired bootstrap intervals over places (percentile).
+) -> dict[tuple[int, int], list[Difference]]:
+    """By how much each table scores above each one before it, with paired bootstrap intervals over places (percentile).
 
-    A draw takes places with all their queries, the same for both: what makes a place hard for both cancels. This is the plain paired
+    A draw takes places with all their queries, the same for all tables: what makes a place hard for all cancels. This is the plain paired
     bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13) with places for units.
 
     Args:
-        one_QM: scores of the first, a row a query.
-        other_QM: of the second, the same queries in the same rows.
+        tables: of each model the scores, (Q, M), the same queries in the same rows.
         place_Q: number of each query's place, 0 to places - 1.
         seed: of the draws.
         draws: how many.
         progress: told the draws done and all of them.
 
     Returns:
-        One for each column.
+        By numbers of two tables one difference for each column, the later less the earlier.
     """
-    apart_QM = other_QM - one_QM
-    low_M, high_M = bootstrap_places(apart_QM, place_Q, seed, draws, progress)
-    return [Difference(float(v), float(a), float(b)) for v, a, b in zip(apart_QM.mean(axis=0), low_M, high_M, strict=True)]
+    columns = tables[0].shape[1]
+    draw_NTM = bootstrap_means(np.concatenate(tables, axis=1), place_Q, seed, draws, progress).reshape(draws, len(tables), columns)
+    found = {}
+    for one, other in combinations(range(len(tables)), 2):
+        value_M = (tables[other] - tables[one]).mean(axis=0)
+        low_M, high_M = np.quantile(draw_NTM[:, other] - draw_NTM[:, one], [0.025, 0.975], axis=0)
+        found[one, other] = [Difference(float(v), float(a), float(b)) for v, a, b in zip(value_M, low_M, high_M, strict=True)]
+    return found

@@ -136,13 +136,31 @@ def rank_queries(
 
 
 def bootstrap_places(
+    table_QM: npt.NDArray[np.float64], place_Q: npt.NDArray[np.integer[Any]], seed: int, draws: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """95 % percentile intervals of the means of a table's columns, resampling places with all their queries.
+
+    Args:
+        table_QM: a row a query.
+        place_Q: number of each query's place, 0 to places - 1.
+        seed: of the draws.
+        draws: how many.
+
+    Returns:
+        Lower and upper bounds, (M,) each.
+    """
+    low, high = np.quantile(bootstrap_means(table_QM, place_Q, seed, draws), [0.025, 0.975], axis=0)
+    return low, high
+
+
+def bootstrap_means(
     table_QM: npt.NDArray[np.float64],
     place_Q: npt.NDArray[np.integer[Any]],
     seed: int,
     draws: int,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """95 % percentile intervals of the means of a table's columns, resampling places with all their queries.
+) -> npt.NDArray[np.float64]:
+    """Means of a table's columns in each draw of places with all their queries, (draws, M).
 
     Queries of one place stand or fall together: resampling queries would claim more certainty than there is.
 
@@ -152,9 +170,6 @@ def bootstrap_places(
         seed: of the draws.
         draws: how many.
         progress: told the draws done and all of them.
-
-    Returns:
-        Lower and upper bounds, (M,) each.
     """
     places = int(place_Q.max()) + 1
     count_P = np.bincount(place_Q, minlength=places).astype(np.float64)
@@ -166,8 +181,7 @@ def bootstrap_places(
         means.append(weight_NP @ sum_PM / (weight_NP @ count_P)[:, None])
         if progress is not None:
             progress(min(begin + 64, draws), draws)
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    return low, high
+    return np.concatenate(means)
 
 
 def check_descriptors(which: str, desc: Floats, places: int) -> None:
