@@ -26,7 +26,7 @@ from crossfix.worlds.sites import SITES_A_WORLD, Ground, Site, Studio
 Report = Callable[[int, int], None]
 Rows = list[dict[str, Any]]
 HALVES = ("train", "test")
-_NOTES = ".worlds"
+NOTES = ".worlds"
 _MIN_PX = 32
 _QUALITY = 92
 
@@ -131,6 +131,11 @@ def split_over_worlds(sites: int) -> list[int]:
     return [SITES_A_WORLD] * full + [rest] * (rest > 0)
 
 
+def world_seed(writer: SetWriter, half: str) -> int:
+    """The seed of a half's worlds: the halves have nothing in common."""
+    return int(keyed_rng(writer.plan.seed, "set", writer.name, half).integers(2**31))
+
+
 def write_set(writer: SetWriter, *, progress: Report | None = None, workers: int | None = None) -> Path:
     """Write a set, or finish one that was interrupted; a finished one of the same plan is left as it is.
 
@@ -147,7 +152,7 @@ def write_set(writer: SetWriter, *, progress: Report | None = None, workers: int
         DataError: where the folder holds other files.
         DiskError: where it cannot be written.
     """
-    notes = writer.root / _NOTES
+    notes = writer.root / NOTES
     plan = {"format": 1, "set": writer.name, **json.loads(json.dumps(asdict(writer.plan)))}
     grounds = {half: writer.ground(half) for half in writer.plan.halves}  # refuses unknown regions before anything is written
     jobs = [(half, number) for half in grounds for number in range(len(writer.worlds(half)))]
@@ -179,10 +184,9 @@ def _run(writer: SetWriter, jobs: list[tuple[str, int]], workers: int) -> Iterat
 
 
 def _write_world(writer: SetWriter, half: str, number: int) -> None:
-    seed = int(keyed_rng(writer.plan.seed, "set", writer.name, half).integers(2**31))
-    studio = Studio(writer.ground(half), seed, number)
+    studio = Studio(writer.ground(half), world_seed(writer, half), number)
     rows = [writer.take(studio, site, half) for site in studio.sites[: writer.worlds(half)[number]]]
-    path = _note(writer.root / _NOTES, half, number)
+    path = _note(writer.root / NOTES, half, number)
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(rows))
 
