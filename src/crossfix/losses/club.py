@@ -4,7 +4,7 @@ Source: vCLUB, Cheng et al., "CLUB: A Contrastive Log-ratio Upper Bound of Mutua
 semantic refinement" minimises it between each view's descriptor and the cloud's; its published code never fits the network, by which the
 term bounds nothing.
 
-Axes: B rows of the batch, X entries of the first descriptor, Y entries of the second.
+Axes: B rows of the batch, S sets of rows, X entries of the first descriptor, Y entries of the second.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Club(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x_BX: torch.Tensor, y_BY: torch.Tensor) -> torch.Tensor:
+    def forward(self, x_BX: torch.Tensor, y_BY: torch.Tensor, sets: int = 1) -> torch.Tensor:
         """The bound in nats an entry of y: mean log q(y_i | x_i) less mean log q(y_j | x_i) over all j other than i.
 
         The diagonal is left out of the second mean: with it the bound sinks by 1 / B and may fall under the information itself. No gradient
@@ -58,20 +58,23 @@ class Club(nn.Module):
         Args:
             x_BX: descriptors.
             y_BY: the other descriptors; row i belongs to row i.
+            sets: the batch is made of so many sets of equal size, one after the other; j runs over the rows of i's own set, and the bound
+                is the mean of the sets'.
 
         Raises:
             RunError: if there are fewer than two rows, or the result is not finite.
         """
-        if len(x_BX) < 2:
+        if len(x_BX) < 2 * sets:
             raise RunError("mutual information of a single pair cannot be estimated", mend="use batches of two and more")
         with torch.autocast(x_BX.device.type, enabled=False):
-            y_BY = self._scaled(y_BY)
             mean_BY, log_variance_BY = self._predict(x_BX, {name: weight.detach() for name, weight in self.named_parameters()})
-            own_BY = (mean_BY - y_BY).square()
-            # Sums over all j from the batch's first two moments: no (B, B, Y) tensor.
-            centre_Y = y_BY.mean(0)
-            all_BY = len(y_BY) * (mean_BY - centre_Y).square() + (y_BY - centre_Y).square().sum(0)
-            bound = (((all_BY - own_BY) / (len(y_BY) - 1) - own_BY) * (-log_variance_BY).exp()).mean() / 2
+            y_SBY, mean_SBY = self._scaled(y_BY).view(sets, -1, y_BY.shape[1]), mean_BY.view(sets, -1, y_BY.shape[1])
+            own_SBY = (mean_SBY - y_SBY).square()
+            # Sums over all j from each set's first two moments: no tensor of pairs.
+            rows, centre_S1Y = y_SBY.shape[1], y_SBY.mean(1, keepdim=True)
+            all_SBY = rows * (mean_SBY - centre_S1Y).square() + (y_SBY - centre_S1Y).square().sum(1, keepdim=True)
+            gap_SBY = (all_SBY - own_SBY) / (rows - 1) - own_SBY
+            bound = (gap_SBY * (-log_variance_BY).exp().view_as(gap_SBY)).mean() / 2
         return _finite(bound, "mutual information")
 
     def likelihood_loss(self, x_BX: torch.Tensor, y_BY: torch.Tensor) -> torch.Tensor:

@@ -263,8 +263,9 @@ class GeoLinkTerms(nn.Module):
             )
         if self.club is None:
             return zero
+        both_RD, standard_RQ = torch.cat(views), standard_PQ.repeat(2, 1)
         if config.mi:
-            parts["mi"] = sum((self.club(view, standard_PQ) for view in views), zero)
+            parts["mi"] = 2 * self.club(both_RD, standard_RQ, sets=2)
         if config.predict:
-            parts["predict"] = sum((self.club.likelihood_loss(view, standard_PQ) for view in views), zero)
-        return self.club.fit_loss(torch.cat(views), torch.cat([point_PQ, point_PQ]))
+            parts["predict"] = 2 * self.club.likelihood_loss(both_RD, standard_RQ)
+        return self.club.fit_loss(both_RD, standard_RQ)

@@ -5,7 +5,10 @@ Axes: A axes of the input, F frequencies, C channels.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
+import torch.nn.functional as F
 
 
 @torch.no_grad()
@@ -26,11 +29,14 @@ def encode_positions(value_XA: torch.Tensor, channels: int, *, alpha: float, bet
     """
     axes = value_XA.shape[-1]
     count = channels // (2 * axes)
-    frequency_F = beta * alpha ** -(torch.arange(count, device=value_XA.device, dtype=torch.float32) / max(count, 1))
-    angle = (value_XA.float()[..., None] * frequency_F).flatten(-2)
-    half = axes * count
-    code = angle.new_empty(*angle.shape[:-1], channels)  # filled in place: on large clouds every copy counts
-    torch.sin(angle, out=code[..., :half])
-    torch.cos(angle, out=code[..., half : 2 * half])
-    code[..., 2 * half :] = 0
-    return code
+    angle = (value_XA.float()[..., None] * _frequencies(count, alpha, beta, value_XA.device)).flatten(-2)
+    code = torch.cat([angle.sin(), angle.cos()], -1)
+    left = channels - code.shape[-1]
+    return F.pad(code, (0, left)) if left else code
+
+
+@lru_cache
+def _frequencies(count: int, alpha: float, beta: float, device: torch.device) -> torch.Tensor:
+    # Kept, since a stage asks for the same ones for each neighbour; made outside of inference mode, so that training may use them too.
+    with torch.inference_mode(False):
+        return torch.tensor([beta * alpha ** (-f / count) for f in range(count)], device=device)
