@@ -26,7 +26,7 @@ from crossfix.worlds.sites import SITES_A_WORLD, Ground, Site, Studio
 Report = Callable[[int, int], None]
 Rows = list[dict[str, Any]]
 HALVES = ("train", "test")
-_NOTES = ".worlds"
+NOTES = ".worlds"
 _MIN_PX = 32
 _QUALITY = 92
 
@@ -157,6 +157,11 @@ def split_over_worlds(sites: int) -> list[int]:
     return [SITES_A_WORLD] * full + [rest] * (rest > 0)
 
 
+def world_seed(writer: TreeWriter, half: str) -> int:
+    """The seed of a half's worlds: the halves have nothing in common."""
+    return int(keyed_rng(writer.seed, "set", writer.name, half).integers(2**31))
+
+
 def write_set(writer: TreeWriter, *, progress: Report | None = None, workers: int | None = None) -> Path:
     """Write a set, or finish one that was interrupted; a finished one of the same plan is left as it is.
 
@@ -173,7 +178,7 @@ def write_set(writer: TreeWriter, *, progress: Report | None = None, workers: in
         DataError: where the folder holds other files.
         DiskError: where it cannot be written.
     """
-    notes = writer.root / _NOTES
+    notes = writer.root / NOTES
     plan = {"format": 1, "set": writer.name, **json.loads(json.dumps(writer.provenance()))}
     grounds = {half: writer.ground(half) for half in writer.parts}  # refuses unknown regions before anything is written
     jobs = [(half, number) for half in grounds for number in range(len(writer.worlds(half)))]
@@ -205,10 +210,9 @@ def _run(writer: TreeWriter, jobs: list[tuple[str, int]], workers: int) -> Itera
 
 
 def _write_world(writer: TreeWriter, half: str, number: int) -> None:
-    seed = int(keyed_rng(writer.seed, "set", writer.name, half).integers(2**31))
-    studio = Studio(writer.ground(half), seed, number)
+    studio = Studio(writer.ground(half), world_seed(writer, half), number)
     rows = [writer.take(studio, site, half) for site in studio.sites[: writer.worlds(half)[number]]]
-    path = _note(writer.root / _NOTES, half, number)
+    path = _note(writer.root / NOTES, half, number)
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(rows))
 
