@@ -220,7 +220,7 @@ def _read_facts(path: Path) -> QueryFacts:
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(f"cannot be read ({error})", where=path, mend=_AGAIN) from error
     shape = (len(settings), len(image))
-    if len(place) != shape[1] or any(array.shape != shape for array in (rank_SQ, *other_SQ.values())):
+    if len(place) != shape[1] or len(set(image)) != shape[1] or any(array.shape != shape for array in (rank_SQ, *other_SQ.values())):
         raise RunError("its arrays do not fit each other", where=path, mend=_AGAIN)
     return QueryFacts(image, place, settings, rank_SQ, other_SQ)
 
