@@ -184,7 +184,8 @@ def read_results(path: Path) -> Results:
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot be read ({error})", where=path, mend=_AGAIN) from error
     if not isinstance(values, dict) or "strict" not in values:
-        raise RunError("holds no results of a benchmark's task", where=path, mend=_AGAIN)
+        mend = "name the data set: --data folder:ROOT" if isinstance(values, dict) and "metrics" in values else _AGAIN
+        raise RunError("holds no results of a benchmark's task", where=path, mend=mend)
     if values.get("format") != FORMAT:
         what = f"has the format {values.get('format', 'of an earlier crossfix')}, and this crossfix reads {FORMAT}"
         raise RunError(what, where=path, mend=_AGAIN)
