@@ -24,7 +24,7 @@ _EXAMPLE = "Example: crossfix evaluate --model gengeo-tiny --data university1652
 @app.command(epilog=_EXAMPLE)
 def evaluate(
     others: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RESULTS.json]...", help="With --compare: results that were written before.")
+        list[Path] | None, typer.Argument(metavar="RESULTS.json", help="With --compare: results that were written before.")
     ] = None,
     data: Annotated[
         str | None,
@@ -44,7 +44,10 @@ def evaluate(
     ] = None,
     protocol: Annotated[str | None, typer.Option(metavar="SIDE", help="Show paper or strict alone; results always hold both.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write results.json and its provenance here.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html here, a page for people, and results.json.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report.html here, a page for people; results.json, too, unless --out says where."),
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare the RESULTS.json with each other, and with --data's, in DIR/compare.html.")
     ] = False,
