@@ -92,11 +92,11 @@ def _measure(
     from crossfix.data.registry import DATASETS, open_dataset, parse
     from crossfix.evaluate.measurable import open_measurable
     from crossfix.evaluate.report.page import EXAMPLES, write_report
-    from crossfix.evaluate.task import measure_dataset
+    from crossfix.evaluate.task import first_test_split, measure_dataset
 
     name, root = parse(data if data.partition(":")[0] in DATASETS else f"folder:{data}")
     dataset = open_dataset(name, root)
-    wanted = split or next((known for known in dataset.splits if known.startswith("test")), dataset.splits[-1])
+    wanted = split or first_test_split(dataset)
     words = tuple(word.strip() for word in (stress or "").split(",") if word.strip())
     with bar("Describing") as describing:
         measured = measure_dataset(
