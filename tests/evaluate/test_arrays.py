@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +42,42 @@ def test_a_large_array_is_mapped_and_not_read(tmp_path, order):
     np.testing.assert_array_equal(found.features, features)
     np.savez_compressed(tmp_path / "b.npz", ids=np.arange(5000), features=features)
     np.testing.assert_array_equal(read_descriptors(tmp_path / "b.npz").features, features)
+
+
+def test_a_mapped_array_acts_as_the_array(tmp_path):
+    features = np.random.default_rng(0).normal(size=(700, 3, 300)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", ids=np.arange(700), features=features)
+    found = read_descriptors(tmp_path / "a.npz").features
+    for key in (3, slice(2, 9), slice(None), (slice(None), None), np.array([5, 2, 5]), (slice(4, 6), 1), (2, 1, 7), features[:, 0, 0] > 0):
+        np.testing.assert_array_equal(found[key], features[key])
+        assert np.shape(found[key]) == np.shape(features[key])
+    np.testing.assert_array_equal(found.reshape(-1, 300)[5:900], features.reshape(-1, 300)[5:900])
+    np.testing.assert_array_equal(found.astype(np.float64) / 2, features.astype(np.float64) / 2)
+    assert type(found[:9] * 2) is np.ndarray
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+def test_a_pass_over_a_mapped_array_does_not_stay_in_memory(tmp_path):
+    shape = (40_000, 1024)  # 160 MB
+    np.savez(tmp_path / "a.npz", ids=np.arange(shape[0]), features=np.ones(shape, np.float32))
+    program = """if True:
+        import sys
+        import numpy as np
+        from crossfix.evaluate.arrays import read_descriptors
+        def peak():
+            return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
+        features = read_descriptors(__import__("pathlib").Path(sys.argv[1])).features
+        before = peak()
+        flat = features[:, None].reshape(len(features), -1)
+        total = sum(float(flat[at : at + 500].sum()) for at in range(0, len(flat), 500))
+        for at in range(0, 40_000, 700):
+            total += float(features[np.arange(at, min(at + 700, 40_000), 7)].sum())
+        print(total, peak() - before)
+    """
+    told = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.npz")], capture_output=True, text=True, check=True).stdout
+    total, grown_mb = map(float, told.split())
+    assert total == 1024 * (40_000 + len(range(0, 40_000, 7)))
+    assert grown_mb < 115
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,12 @@ def test_a_stressed_row_is_what_a_sweep_says(root: Path, results):
     assert rows["off by 30 %"]["strict"]["R@1"] == by_level["shift", 0.3]
 
 
+def test_a_row_says_of_every_query_whether_it_was_right(results):
+    for row in results["rows"]:
+        assert len(row["first"]) == row["queries"]
+        assert row["strict"]["R@1"] == pytest.approx(row["first"].count("1") / row["queries"])
+
+
 def test_the_summary_is_the_mean_of_its_rows(results):
     rows = results["rows"]
 
@@ -89,6 +95,7 @@ def test_the_summary_is_the_mean_of_its_rows(results):
     assert told["later"] == pytest.approx(mean(names=("later",)))
     assert told["ground"] == pytest.approx(mean(names=("panorama",)))
     assert told["weather"] == pytest.approx(mean(dial="weather-"))
+    assert told["hidden"] == pytest.approx(mean(dial="blob"))
     assert told["misaligned"] == pytest.approx(mean(dial="shift"))
     limited = [row["strict"]["R@1"] for row in rows if row["dial"] in ("fov", "perspective")]
     assert told["limited view"] == pytest.approx(np.mean(limited))

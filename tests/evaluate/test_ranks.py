@@ -145,3 +145,29 @@ def test_best_and_average_precision_of_queries_without_positives():
     assert best[1] < 300
     assert (np.delete(best, 1) == NEVER).all()
     assert (np.delete(counts.average_precision("against", "step"), 1) == 0).all()
+
+
+def test_counts_do_not_depend_on_who_else_looks_at_a_block():
+    rng = np.random.default_rng(3)
+    query, gallery = rng.normal(size=(20, 5)).astype(np.float32), rng.normal(size=(300, 5)).astype(np.float32)
+    ids = rng.integers(0, 12, 300)
+    right, fewer = of_ids(np.arange(20) % 12, ids), of_ids(np.arange(20) % 12, np.where(rng.random(300) < 0.3, -5, ids))
+    out = (rng.random(300) < 0.2) & ~np.isin(np.arange(300), right.row_P)
+    similarity = Similarity(query, gallery, block_bytes=4096)
+
+    def counters() -> list[WrongAbove]:
+        plain, weighed = View(similarity, unit=True), View(similarity, unit=False)
+        shorter = View(similarity, unit=True, left_out_G=out)
+        made = [WrongAbove(view, lists) for view in (plain, plain, weighed, shorter) for lists in (right, fewer)]
+        return [*made, WrongAbove(plain, fewer, neutral=right)]
+
+    together, alone = counters(), counters()
+    for block in similarity.blocks():
+        for counter in together:
+            counter.take(block)
+    for counter in alone:
+        for block in similarity.blocks():
+            counter.take(block)
+    for one, other in zip(together, alone, strict=True):
+        for name in ("above_P", "tied_P", "later_P"):
+            np.testing.assert_array_equal(getattr(one.counts(), name), getattr(other.counts(), name))

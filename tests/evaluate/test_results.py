@@ -89,7 +89,7 @@ def test_files_that_do_not_belong_together_are_refused(written: Path, tmp_path: 
     [
         ("{", "cannot be read"),
         ("[]", "holds no results"),
-        ('{"metrics": {}}', "holds no results"),
+        ('{"metrics": {}}', "holds no results of a benchmark's task; name the data set: --data folder:ROOT"),
         ('{"strict": {}}', "format of an earlier crossfix"),
         ('{"strict": {}, "format": 2}', "has the format 2, and this crossfix reads 1"),
         ('{"strict": {}, "format": 1}', "is damaged"),

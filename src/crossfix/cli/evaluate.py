@@ -24,7 +24,7 @@ _EXAMPLE = "Example: crossfix evaluate --model gengeo-tiny --data university1652
 @app.command(epilog=_EXAMPLE)
 def evaluate(
     others: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RESULTS.json]...", help="With --compare: results that were written before.")
+        list[Path] | None, typer.Argument(metavar="RESULTS.json", help="With --compare: results that were written before.")
     ] = None,
     data: Annotated[
         str | None,
@@ -44,7 +44,10 @@ def evaluate(
     ] = None,
     protocol: Annotated[str | None, typer.Option(metavar="SIDE", help="Show paper or strict alone; results always hold both.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write results.json and its provenance here.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html here, a page for people, and results.json.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report.html here, a page for people; results.json, too, unless --out says where."),
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare the RESULTS.json with each other, and with --data's, in DIR/compare.html.")
     ] = False,
@@ -89,11 +92,11 @@ def _measure(
     from crossfix.data.registry import DATASETS, open_dataset, parse
     from crossfix.evaluate.measurable import open_measurable
     from crossfix.evaluate.report.page import EXAMPLES, write_report
-    from crossfix.evaluate.task import measure_dataset
+    from crossfix.evaluate.task import first_test_split, measure_dataset
 
     name, root = parse(data if data.partition(":")[0] in DATASETS else f"folder:{data}")
     dataset = open_dataset(name, root)
-    wanted = split or next((known for known in dataset.splits if known.startswith("test")), dataset.splits[-1])
+    wanted = split or first_test_split(dataset)
     words = tuple(word.strip() for word in (stress or "").split(",") if word.strip())
     with bar("Describing") as describing:
         measured = measure_dataset(

@@ -57,12 +57,14 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Measure models under every condition, beside baselines without training. What was measured once is not measured again."""
+    from crossfix.data.worldsv1 import WorldsV1
     from crossfix.evaluate.lab import run_lab
     from crossfix.evaluate.measurable import open_measurable
 
     names = [*(model or ["gengeo-tiny"]), *_BASELINES, *([] if imagenet is None else [f"mobilenetv2:{imagenet}"])]
+    WorldsV1(root).table("seen")  # before a model is loaded
     found: list[dict[str, Any]] = []
-    for name in names:
+    for name in dict.fromkeys(names):
         measured: Measurable = open_measurable(name)
         folder = (out or root / _RESULTS) / f"{measured.model_id}-{measured.sha256[:8]}-{seed}"
         with bar(f"Measuring {measured.model_id}", quiet=as_json) as progress:

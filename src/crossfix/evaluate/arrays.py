@@ -5,6 +5,8 @@ Axes: N images, D entries of a descriptor, P ids.
 
 from __future__ import annotations
 
+import math
+import mmap
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ from crossfix.geo.geodesy import check_lonlat
 Array = npt.NDArray[Any]
 _KINDS = {"floating point": "f", "integers": "iu", "numbers": "fiu"}
 _MAPPED_BYTES = 1 << 20  # smaller arrays are read at once
+_RESIDENT_BYTES = 64 << 20  # about so much of a mapped array is in memory at a time
+_FAULT_BYTES = 2 << 20  # as much the system may bring in around a byte that is asked for
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class DescriptorSet:
 def read_descriptors(path: Path, needs: Sequence[str] = ()) -> DescriptorSet:
     """Read a file that ``numpy.savez`` has written.
 
-    Large arrays of files that are not compressed are mapped, not read: a gallery may be larger than the memory.
+    Large arrays of files that are not compressed are mapped, not read, and passed over part by part: a gallery may be larger than the
+    memory.
 
     Args:
         path: the file; arrays of other names in it are passed over.
@@ -145,4 +150,31 @@ def _map(path: Path, info: zipfile.ZipInfo, member: IO[bytes], version: tuple[in
         file.seek(info.header_offset + 26)
         lengths = file.read(4)
     start = info.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-    return np.memmap(path, dtype, "r", start + member.tell(), shape, "F" if fortran else "C")
+    return _Mapped(path, dtype, "r", start + member.tell(), shape, "F" if fortran else "C")
+
+
+class _Mapped(np.memmap[Any, Any]):
+    """An array in a file whose pages are given back as others are asked for, so that a pass over it does not fill the memory.
+
+    What was handed out stays valid: the system brings pages that are read again back from its cache or the file.
+    """
+
+    _handed: list[int]
+
+    def __array_finalize__(self, obj: Any) -> None:  # noqa: ANN401 - as numpy has it
+        super().__array_finalize__(obj)
+        self._handed = getattr(obj, "_handed", [0])
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401
+        part = super().__getitem__(key)
+        mapping = getattr(self, "_mmap", None)
+        if mapping is None or not isinstance(part, np.ndarray):
+            return part
+        if part.base is not None and part.nbytes == self.nbytes and np.may_share_memory(part, self):
+            return part  # all of it, in another shape
+        rows = math.prod(part.shape[:-1])
+        self._handed[0] += part.nbytes if np.may_share_memory(part, self) else rows * max(_FAULT_BYTES, part.nbytes // max(rows, 1))
+        if self._handed[0] > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            mapping.madvise(mmap.MADV_DONTNEED)
+            self._handed[0] = 0
+        return np.asarray(part)

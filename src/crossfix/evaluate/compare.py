@@ -137,10 +137,13 @@ def _check(results: Sequence[Results]) -> None:
                 where=one.where,
                 mend="evaluate both on one copy of the data",
             )
-        if one.values["seed"] != first.values["seed"] and "stress" in one.values and "stress" in first.values:
-            seeds = f"{one.values['seed']}, those of {first.where} with {first.values['seed']}"
-            what = f"its pictures under stress were drawn with the seed {seeds}"
-            raise InputError(what, where=one.where, mend="evaluate both with one seed")
+    stressed = [one for one in results if "stress" in one.values]
+    for one in stressed[1:]:
+        if one.values["seed"] != stressed[0].values["seed"]:
+            seeds = f"{one.values['seed']}, those of {stressed[0].where} with {stressed[0].values['seed']}"
+            raise InputError(
+                f"its pictures under stress were drawn with the seed {seeds}", where=one.where, mend="evaluate both with one seed"
+            )
 
 
 def _check_queries(first: QueryFacts, one: QueryFacts, first_where: str, where: str) -> None:

@@ -27,12 +27,13 @@ from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder, environment
 
 STRESSED = ("seen", "far")
-"""Parts that are measured under weather, limited views and misalignment as well: both ends of the scale."""
+"""Parts that are measured under weather, limited views, misalignment and occlusion as well: both ends of the scale."""
 ALL_HEIGHTS = "all heights"
 _CLEAR = "normal"
 _STRESS_HEIGHT = "150m"
 _FIELDS = (("fov", 180.0), ("fov", 90.0), ("fov", 70.0), ("perspective", 90.0))
 _SHIFTS = (0.1, 0.3, 0.5)
+_HIDDEN = (0.2, 0.4)
 _KEPT = ("R@1", "R@5", "R@10", "AP")
 
 Report = Callable[[int, int], None]
@@ -65,7 +66,7 @@ class Condition:
 
 
 def conditions() -> list[Condition]:
-    """The examination, in its order: 68 conditions."""
+    """The examination, in its order: 72 conditions."""
     found: list[Condition] = []
     for part in TESTS:
         found.append(Condition(part, ALL_HEIGHTS, part, "d2s"))
@@ -77,6 +78,7 @@ def conditions() -> list[Condition]:
         weathers = [name for name in CONDITIONS if name != _CLEAR]
         found += [Condition(part, name, split, "d2s", f"weather-{name}", PUBLISHED_WEATHER) for name in weathers]
         found += [Condition(part, f"off by {100 * level:.0f} %", split, "d2s", "shift", level) for level in _SHIFTS]
+        found += [Condition(part, f"hidden {100 * level:.0f} %", split, "d2s", "blob", level) for level in _HIDDEN]
         found += [Condition(part, f"{dial} {level:.0f} deg", part, "g2s", dial, level) for dial, level in _FIELDS]
     return found
 
@@ -92,7 +94,8 @@ def run_lab(model: Measurable, root: Path, *, out: Path | None = None, seed: int
         progress: told the conditions done and all of them.
 
     Returns:
-        JSON values: ``model``, ``environment``, ``rows`` (each condition's scores and 95 % intervals over places) and ``summary``.
+        JSON values: ``model``, ``environment``, ``rows`` and ``summary``. A row holds its condition, counts, strict scores, 95 % intervals
+        over places, and ``first``: a character for each query in the task's order, 1 where a right image came first.
 
     Raises:
         DataError: where the laboratory is not whole.
@@ -143,7 +146,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Means of R@1 (fractions of 1) that are worth a headline.
 
     ``seen``, ``near``, ``middle``, ``far``: all heights; ``unseen``: mean of the last three, the number by which generalisation is judged;
-    ``later``, ``ground``: mean over all parts; ``weather``, ``limited view``, ``misaligned``: mean over both stressed parts.
+    ``later``, ``ground``: mean over all parts; ``weather``, ``limited view``, ``misaligned``, ``hidden``: mean over both stressed parts.
     """
     found = {(row["part"], row["name"]): float(row["strict"]["R@1"]) for row in rows}
     means: dict[str, list[float]] = {}
@@ -153,7 +156,8 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
             means.setdefault(row["part"], []).append(value)
             if row["part"] != "seen":
                 means.setdefault("unseen", []).append(value)
-        group = {"later": "later", "panorama": "ground", "shift": "misaligned", "fov": "limited view", "perspective": "limited view"}
+        group = {"later": "later", "panorama": "ground", "shift": "misaligned", "blob": "hidden", "fov": "limited view"}
+        group["perspective"] = group["fov"]
         key = row["dial"] or row["name"]
         name = "weather" if key.startswith("weather-") else group.get(key)
         if name is not None:
@@ -180,7 +184,9 @@ class _Examiner:
         scored = score_task(task, query_QRD, gallery_GD, only="strict", seed=self.seed)
         counts = {"queries": len(task.query), "places": scored.places, "gallery": len(task.gallery)}
         kept = [name for name in _KEPT if name in scored.strict]
-        return {**counts, "strict": {n: scored.strict[n] for n in kept}, "intervals95": {n: scored.intervals95[n] for n in kept}}
+        first = "".join("1" if rank == 1 else "0" for rank in scored.strict_Q["rank"])
+        strict, interval = ({name: values[name] for name in kept} for values in (scored.strict, scored.intervals95))
+        return {**counts, "strict": strict, "intervals95": interval, "first": first}
 
     def _described(self, views: Sequence[View], half: str, condition: Condition | None) -> npt.NDArray[np.float32]:
         describe = self.model.describe_query if half == "query" else self.model.describe

@@ -8,6 +8,7 @@ Axes: Q queries, G gallery images, B and C those of a block, P positives of all 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -94,10 +95,14 @@ class WrongAbove:
         self.view = view
         self.lists = positives
         self.query_P = positives.query_P
-        self.score_P = view.exact(self.query_P, positives.row_P, nan=NOT_A_NUMBER)
+        self.score_P = view.exact_of(positives)
         self.tie_P = view.tie_of(positives.row_P)
         self._scratch = Scratch()
         self._hidden = [positives] if neutral is None else [positives, neutral]
+        digest = hashlib.sha256(view.digest())
+        for lists in self._hidden:
+            digest.update(lists.start_S.tobytes() + lists.row_P.tobytes())
+        self._key = digest.hexdigest()
         self._above_P, self._tied_P, self._later_P = (np.zeros(len(positives.row_P), np.int64) for _ in range(3))
 
     def take(self, block: Block) -> None:
@@ -111,7 +116,7 @@ class WrongAbove:
         high_P = (self.score_P[pairs] + rounding).astype(np.float32)
         low_P = (self.score_P[pairs] - rounding).astype(np.float32)
         start_S = self.lists.start_S[block.queries.start : block.queries.stop + 1] - first
-        above_P, reach_P = _reached(sim_BC, start_S, high_P, low_P, self._scratch)
+        above_P, reach_P = self._reached(block, sim_BC, start_S, high_P, low_P)
         if rounding > _COARSE or (reach_P - above_P).sum() > sim_BC.size // 64 + 64:
             self._count_exactly(block, pairs)
             return
@@ -166,29 +171,36 @@ class WrongAbove:
                 self._tied_P[pair] += np.count_nonzero(tied_C)
                 self._later_P[pair] += np.count_nonzero(tied_C[max(0, int(self.lists.row_P[pair]) + 1 - start) :])
 
+    def _reached(self, block: Block, sim_BC: Scores32, start_S: Rows, high_P: Scores32, low_P: Scores32) -> tuple[Rows, Rows]:
+        """For each pair, how many of its query's scores are above ``high``, and how many at least ``low``."""
+        above_P, reach_P = np.zeros(len(high_P), np.int64), np.zeros(len(high_P), np.int64)
+        count_B = np.diff(start_S)
+        few = count_B <= _FEW
+        for slot in range(min(_FEW, int(count_B.max()))):
+            rows = np.flatnonzero(few & (count_B > slot))
+            if not len(rows):
+                break
+            part, pair_N = sim_BC if len(rows) == len(sim_BC) else sim_BC[rows], start_S[rows] + slot
+            above_P[pair_N] = (part > high_P[pair_N, None]).sum(axis=1, dtype=np.int32)
+            reach_P[pair_N] = (part >= low_P[pair_N, None]).sum(axis=1, dtype=np.int32)
+        many = np.flatnonzero(~few)
+        if len(many):
+            # one sorted row answers for all its positives at once, both bounds in one search: above is at least the next number
+            bound_2P = np.stack([np.nextafter(high_P, np.float32(np.inf)), low_P])
+            begin_N, end_N = start_S[many].tolist(), start_S[many + 1].tolist()
+            columns = sim_BC.shape[1]
+            for sorted_C, begin, end in zip(self._sorted(block, sim_BC, many), begin_N, end_N, strict=True):
+                below_2N = sorted_C.searchsorted(bound_2P[:, begin:end])
+                above_P[begin:end], reach_P[begin:end] = columns - below_2N[0], columns - below_2N[1]
+        return above_P, reach_P
 
-def _reached(sim_BC: Scores32, start_S: Rows, high_P: Scores32, low_P: Scores32, scratch: Scratch) -> tuple[Rows, Rows]:
-    """For each pair, how many of its query's scores are above ``high``, and how many at least ``low``."""
-    above_P, reach_P = np.zeros(len(high_P), np.int64), np.zeros(len(high_P), np.int64)
-    count_B = np.diff(start_S)
-    few = count_B <= _FEW
-    for slot in range(min(_FEW, int(count_B.max()))):
-        rows = np.flatnonzero(few & (count_B > slot))
-        if not len(rows):
-            break
-        part, pair_N = sim_BC if len(rows) == len(sim_BC) else sim_BC[rows], start_S[rows] + slot
-        above_P[pair_N] = (part > high_P[pair_N, None]).sum(axis=1, dtype=np.int32)
-        reach_P[pair_N] = (part >= low_P[pair_N, None]).sum(axis=1, dtype=np.int32)
-    many = np.flatnonzero(~few)
-    if len(many):
-        # one sorted row answers for all its positives at once
-        sorted_NC = np.take(sim_BC, many, axis=0, out=scratch.shaped(len(many), sim_BC.shape[1]), mode="clip")
-        sorted_NC.sort(axis=1)
-        for row, sorted_C in zip(many, sorted_NC, strict=True):
-            mine = slice(int(start_S[row]), int(start_S[row + 1]))
-            above_P[mine] = len(sorted_C) - sorted_C.searchsorted(high_P[mine], side="right")
-            reach_P[mine] = len(sorted_C) - sorted_C.searchsorted(low_P[mine], side="left")
-    return above_P, reach_P
+    def _sorted(self, block: Block, sim_BC: Scores32, many: npt.NDArray[np.intp]) -> Scores32:
+        """The rows with many positives, each sorted: once for all who see the same scores, such as both sides of most protocols."""
+        if self._key not in block.kept:
+            sorted_NC = np.take(sim_BC, many, axis=0, out=self._scratch.shaped(len(many), sim_BC.shape[1]), mode="clip")
+            sorted_NC.sort(axis=1)
+            block.kept[self._key] = sorted_NC
+        return block.kept[self._key]
 
 
 def _near(sim_C: Scores32, low_N: Scores32, high_N: Scores32) -> tuple[Rows, Rows]:

@@ -184,7 +184,8 @@ def read_results(path: Path) -> Results:
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot be read ({error})", where=path, mend=_AGAIN) from error
     if not isinstance(values, dict) or "strict" not in values:
-        raise RunError("holds no results of a benchmark's task", where=path, mend=_AGAIN)
+        mend = "name the data set: --data folder:ROOT" if isinstance(values, dict) and "metrics" in values else _AGAIN
+        raise RunError("holds no results of a benchmark's task", where=path, mend=mend)
     if values.get("format") != FORMAT:
         what = f"has the format {values.get('format', 'of an earlier crossfix')}, and this crossfix reads {FORMAT}"
         raise RunError(what, where=path, mend=_AGAIN)
@@ -220,7 +221,7 @@ def _read_facts(path: Path) -> QueryFacts:
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(f"cannot be read ({error})", where=path, mend=_AGAIN) from error
     shape = (len(settings), len(image))
-    if len(place) != shape[1] or any(array.shape != shape for array in (rank_SQ, *other_SQ.values())):
+    if len(place) != shape[1] or len(set(image)) != shape[1] or any(array.shape != shape for array in (rank_SQ, *other_SQ.values())):
         raise RunError("its arrays do not fit each other", where=path, mend=_AGAIN)
     return QueryFacts(image, place, settings, rank_SQ, other_SQ)
 

@@ -10,12 +10,15 @@ images of a block, N pairs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from crossfix.evaluate.positives import RowLists
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -41,11 +44,13 @@ class Block:
         queries: rows of the queries.
         gallery: rows of the gallery.
         sim_BC: float32 cosines; NaN where a descriptor is.
+        kept: what one who looks at the block leaves for others who would work out the same.
     """
 
     queries: slice
     gallery: slice
     sim_BC: npt.NDArray[np.float32]
+    kept: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 class Similarity:
@@ -64,6 +69,7 @@ class Similarity:
         turns, dim = self.query_QRD.shape[1:]
         self.query_norm_QR = _norms(self.query_QRD.reshape(-1, dim)).reshape(-1, turns)
         self.gallery_norm_G = _norms(gallery)
+        self.kept: dict[bytes, Doubles] = {}
         self.finite = bool(np.isfinite(self.query_norm_QR).all() and np.isfinite(self.gallery_norm_G).all())
 
     def blocks(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Block]:
@@ -90,6 +96,21 @@ class Similarity:
                 yield Block(rows, part, sim[:, 0] if turns == 1 else sim.max(axis=1))
             if progress is not None:
                 progress(rows.stop, queries)
+
+    def cosines(self, query_N: Ints, gallery_N: Ints) -> Doubles:
+        """Cosines of single pairs in float64, the best of a query's turns; NaN where a descriptor is."""
+        turns, dim = self.query_QRD.shape[1:]
+        step = max(1, _CHUNK_BYTES // (8 * dim * turns))
+        parts = [np.empty(0)]
+        for first in range(0, len(query_N), step):
+            query, gallery = query_N[first : first + step], gallery_N[first : first + step]
+            query_NRD = self.query_QRD[query].astype(np.float64)
+            with np.errstate(invalid="ignore", over="ignore"):
+                dot_NR = np.einsum("nrd,nd->nr", query_NRD, self.gallery_GD[gallery].astype(np.float64))
+                dot_NR /= _divisor(self.query_norm_QR[query])
+                dot_NR /= _divisor(self.gallery_norm_G[gallery])[:, None]
+                parts.append(dot_NR.max(axis=1))
+        return np.concatenate(parts)
 
 
 class Scratch:
@@ -158,6 +179,11 @@ class View:
             sim_BC[:, self.left_out_G[block.gallery]] = LEFT_OUT
         return sim_BC, max(_LEAST_ROUNDING, 8 * error)
 
+    def digest(self) -> bytes:
+        """Views of one similarity with the same digest give the same fast scores."""
+        parts = [b"" if part is None else part.tobytes() for part in (self._weight32_G, self.left_out_G)]
+        return b" ".join([*parts, b"" if self.similarity.finite else str(self.nan).encode()])
+
     def exact(self, query_N: Ints, gallery_N: Ints, *, nan: float | None = None) -> Doubles:
         """Scores of single pairs in float64.
 
@@ -169,21 +195,21 @@ class View:
         Returns:
             (N,) scores; equal descriptors score equal to `TIE`.
         """
-        turns, dim = self.similarity.query_QRD.shape[1:]
-        step = max(1, _CHUNK_BYTES // (8 * dim * turns))
-        parts = [np.empty(0)]
-        for first in range(0, len(query_N), step):
-            query, gallery = query_N[first : first + step], gallery_N[first : first + step]
-            query_NRD = self.similarity.query_QRD[query].astype(np.float64)
-            with np.errstate(invalid="ignore", over="ignore"):
-                dot_NR = np.einsum("nrd,nd->nr", query_NRD, self.similarity.gallery_GD[gallery].astype(np.float64))
-                dot_NR /= _divisor(self.similarity.query_norm_QR[query])
-                dot_NR /= _divisor(self.similarity.gallery_norm_G[gallery])[:, None]
-                parts.append(dot_NR.max(axis=1))
-        score_N = np.concatenate(parts)
+        score_N = self.similarity.cosines(query_N, gallery_N)
         if self.weight_G is not None:
             score_N *= self.weight_G[gallery_N]
         return self._clean(score_N, nan)
+
+    def exact_of(self, lists: RowLists) -> Doubles:
+        """Scores of all rows of some lists in float64, (P,), those that are not a number above all others; see `exact`.
+
+        Cosines are kept for the next view of the same similarity.
+        """
+        kept, key = self.similarity.kept, hashlib.sha256(lists.start_S.tobytes() + lists.row_P.tobytes()).digest()
+        if key not in kept:
+            kept[key] = self.similarity.cosines(lists.query_P, lists.row_P)
+        score_P = kept[key] * (1.0 if self.weight_G is None else self.weight_G[lists.row_P])
+        return self._clean(score_P, NOT_A_NUMBER)
 
     def exact_part(self, queries: slice, gallery: slice) -> Doubles:
         """All scores of some queries with some gallery images in float64, (B, C), the left-out ones included."""

@@ -220,3 +220,8 @@ def _padded(rows: Sequence[Rows], id_G: npt.NDArray[np.int64]) -> npt.NDArray[np
     for line, found in zip(table_QP, rows, strict=True):
         line[: len(found)] = id_G[found]
     return table_QP
+
+
+def first_test_split(dataset: Dataset) -> str:
+    """The split that is meant where none is named: the first to test on, or the last where none is called so."""
+    return next((known for known in dataset.splits if known.startswith("test")), dataset.splits[-1])

@@ -143,7 +143,7 @@ def _tiles(measured: Measured) -> list[tuple[str, str]]:
 def _examples(measured: Measured, progress: Callable[[int, int], None] | None) -> list[str]:
     gallery = Gallery(measured, PICTURE_BYTES)
     lists: list[tuple[str, list[Example], Setting | None]] = [
-        ("Best queries: found first, with the widest lead", measured.best, None),
+        ("Best queries: by rank, then by their lead over the first wrong image", measured.best, None),
         ("Worst queries: the right image stands farthest back", measured.worst.get(CLEAN, []), None),
     ]
     conditions = _hardest(measured.results.values)

@@ -116,7 +116,7 @@ def _row(file: str, role: str, place: str, kind: str, lon: float, lat: float, **
     return {"file": file, "role": role, "place": place, "kind": kind, "lat": f"{lat:.8f}", "lon": f"{lon:.8f}", **numbers}
 
 
-DIGESTS = {"small": "", "full": ""}
+DIGESTS = {"small": "5cd07e4ba00bae83601acf62f09acb78ced95afce57baabd79315347972910e6", "full": ""}
 """What `digest` gives on the machine that the published figures come from."""
 
 
