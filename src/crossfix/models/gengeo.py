@@ -6,54 +6,43 @@ Axes: B batch, C channels, H and W pixels, D entries of a descriptor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 
 from crossfix.errors import ModelError
 from crossfix.models.encoder import Positions, TokenEncoder
-from crossfix.models.pooling import GeM, Mean
-from crossfix.models.salad import Salad
+from crossfix.models.heads import (
+    ClsConfig,
+    GemConfig,
+    Head,
+    HeadConfig,
+    MeanConfig,
+    MixVprConfig,
+    NetVladConfig,
+    SaladConfig,
+    build_head,
+    read,
+    read_head,
+    written,
+)
+
+__all__ = [
+    "ArchConfig",
+    "GenGeo",
+    "build",
+    "HeadConfig",
+    "SaladConfig",
+    "MixVprConfig",
+    "NetVladConfig",
+    "GemConfig",
+    "MeanConfig",
+    "ClsConfig",
+]
 
 
-@dataclass(frozen=True)
-class SaladConfig:
-    """Sizes of a SALAD head; the published ones are the defaults."""
-
-    clusters: int = 64
-    cluster_dim: int = 128
-    token_dim: int = 256
-    hidden: int = 512
-    dropout: float = 0.3
-    iterations: int = 3
-    kind: Literal["salad"] = "salad"
-
-    @property
-    def out_dim(self) -> int:
-        """Entries of the descriptor."""
-        return self.token_dim + self.clusters * self.cluster_dim
-
-
-@dataclass(frozen=True)
-class GemConfig:
-    """A GeM head: length of the descriptor after a linear projection (None: no projection), and the exponent at the start."""
-
-    dim: int | None = None
-    p: float = 3.0
-    kind: Literal["gem"] = "gem"
-
-
-@dataclass(frozen=True)
-class MeanConfig:
-    """A mean-pooling head; it has no sizes."""
-
-    kind: Literal["mean"] = "mean"
-
-
-_T = TypeVar("_T")
-HeadConfig = SaladConfig | GemConfig | MeanConfig
 # Arguments that we set ourselves, and those by which a foreign card could make timm read other files.
 _OURS = frozenset(
     {
@@ -74,7 +63,6 @@ _OURS = frozenset(
         "no_jit",
     }
 )
-_HEADS: dict[str, type[SaladConfig | GemConfig | MeanConfig]] = {"salad": SaladConfig, "gem": GemConfig, "mean": MeanConfig}
 
 
 @dataclass(frozen=True)
@@ -103,7 +91,7 @@ class ArchConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values."""
-        return {**asdict(self), "timm_kwargs": dict(self.timm_kwargs)}
+        return {**written(self), "head": written(self.head), "timm_kwargs": dict(self.timm_kwargs)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArchConfig:
@@ -114,21 +102,7 @@ class ArchConfig:
         """
         if not isinstance(values, Mapping):
             raise ModelError("the architecture is not an object of named entries", mend="export the model again")
-        head = values.get("head")
-        kind = head.get("kind") if isinstance(head, Mapping) else None
-        if not isinstance(head, Mapping) or kind not in _HEADS:
-            raise ModelError(f"unknown head {kind!r} in the architecture", mend=f"this version knows {', '.join(_HEADS)}")
-        return _strict(cls, {**values, "head": _strict(_HEADS[kind], head)})
-
-
-def _strict(cls: type[_T], values: Mapping[str, Any]) -> _T:
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - known):
-        raise ModelError(f"unknown entries in the architecture: {', '.join(unknown)}", mend="update crossfix")
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ModelError(f"incomplete architecture ({error})") from error
+        return read(cls, {**values, "head": read_head(values.get("head"))})
 
 
 class GenGeo(nn.Module):
@@ -140,7 +114,7 @@ class GenGeo(nn.Module):
         config: what the model was built from.
     """
 
-    def __init__(self, encoder: TokenEncoder, head: Salad | GeM | Mean, config: ArchConfig) -> None:
+    def __init__(self, encoder: TokenEncoder, head: Head, config: ArchConfig) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -184,24 +158,10 @@ def build(config: ArchConfig, *, pretrained: bool = False) -> GenGeo:
             positions=config.positions,
             **config.timm_kwargs,
         )
-        head = _head(config.head, encoder)
+        rows, columns = encoder.grid(config.px, config.px)
+        head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls)
+    except ModelError as error:
+        raise ModelError(error.what, where=error.where or config.encoder, mend=error.mend) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot be built ({error})", where=config.encoder, mend="correct its sizes and timm_kwargs") from error
     return GenGeo(encoder, head, config)
-
-
-def _head(head: HeadConfig, encoder: TokenEncoder) -> Salad | GeM | Mean:
-    if isinstance(head, MeanConfig):
-        return Mean(encoder.dim)
-    if isinstance(head, GemConfig):
-        return GeM(encoder.dim, head.dim, p=head.p)
-    rows, columns = encoder.grid(encoder.img_px, encoder.img_px)
-    if rows * columns <= head.clusters:
-        raise ModelError(
-            f"{encoder.img_px} px give {rows * columns} tokens, SALAD with {head.clusters} clusters needs more",
-            where=encoder.name,
-            mend="raise px, lower stride or lower clusters",
-        )
-    sizes = asdict(head)
-    del sizes["kind"]
-    return Salad(encoder.dim, **sizes)

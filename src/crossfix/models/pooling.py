@@ -1,4 +1,4 @@
-"""Simple aggregators beside SALAD: generalised-mean and mean pooling.
+"""Simple aggregators: generalised-mean and mean pooling, and the class token.
 
 Axes: B batch, N tokens, D features.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from crossfix.errors import ModelError
 
 
 class GeM(nn.Module):
@@ -38,7 +40,28 @@ class GeM(nn.Module):
 
 
 class Mean(nn.Module):
-    """Mean of the tokens.
+    """Mean of the tokens, optionally followed by a layer norm.
+
+    With the norm it is the pooled output of timm's ConvNeXt (mean over the map, then its head's norm): Sample4Geo's descriptor.
+
+    Args:
+        dim: features of a token, and length of the descriptor.
+        norm: whether a layer norm (eps 1e-6) follows the mean.
+    """
+
+    def __init__(self, dim: int, *, norm: bool = False) -> None:
+        super().__init__()
+        self.out_dim = dim
+        self.norm = nn.LayerNorm(dim, eps=1e-6) if norm else nn.Identity()
+
+    def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
+        """Average tokens into unit-norm descriptors (B, dim), in float32; the class token is not used."""
+        with torch.autocast(tok_BND.device.type, enabled=False):
+            return F.normalize(self.norm(tok_BND.mean(1, dtype=torch.promote_types(tok_BND.dtype, torch.float32))), dim=-1)
+
+
+class ClassToken(nn.Module):
+    """The encoder's class token.
 
     Args:
         dim: features of a token, and length of the descriptor.
@@ -49,5 +72,11 @@ class Mean(nn.Module):
         self.out_dim = dim
 
     def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
-        """Average tokens into unit-norm descriptors (B, dim), in float32; the class token is not used."""
-        return F.normalize(tok_BND.mean(1, dtype=torch.promote_types(tok_BND.dtype, torch.float32)), dim=-1)
+        """Normalise class tokens to unit norm (B, dim), in float32; patch tokens are not used.
+
+        Raises:
+            ModelError: if the encoder gives no class token.
+        """
+        if cls_BD is None:
+            raise ModelError("there is no class token to take", mend="use an encoder with one, or the head mean")
+        return F.normalize(cls_BD.to(torch.promote_types(cls_BD.dtype, torch.float32)), dim=-1)
