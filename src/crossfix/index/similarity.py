@@ -177,10 +177,25 @@ class View:
             query_NRD = self.similarity.query_QRD[query].astype(np.float64)
             with np.errstate(invalid="ignore", over="ignore"):
                 dot_NR = np.einsum("nrd,nd->nr", query_NRD, self.similarity.gallery_GD[gallery].astype(np.float64))
-                dot_NR /= _divisor(self.similarity.query_norm_QR[query])
-                dot_NR /= _divisor(self.similarity.gallery_norm_G[gallery])[:, None]
-                parts.append(dot_NR.max(axis=1))
-        score_N = np.concatenate(parts)
+                parts.append(self._cosines(dot_NR, self.similarity.query_norm_QR[query], gallery))
+        return self._weighted(np.concatenate(parts), gallery_N, nan)
+
+    def exact_row(self, query: int, gallery_N: Ints) -> Doubles:
+        """Scores of one query in float64, (N,): `exact`, faster for many images of one query."""
+        query_RD = self.similarity.query_QRD[query].astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            dot_NR = self.similarity.gallery_GD[gallery_N].astype(np.float64) @ query_RD.T
+            score_N = self._cosines(dot_NR, self.similarity.query_norm_QR[query], gallery_N)
+        return self._weighted(score_N, gallery_N)
+
+    def _cosines(self, dot_NR: Doubles, query_norm: Doubles, gallery_N: Ints) -> Doubles:
+        """Products divided by both norms, of a query's descriptors the best."""
+        dot_NR /= _divisor(query_norm)
+        dot_NR /= _divisor(self.similarity.gallery_norm_G[gallery_N])[:, None]
+        best_N: Doubles = dot_NR.max(axis=1)
+        return best_N
+
+    def _weighted(self, score_N: Doubles, gallery_N: Ints, nan: float | None = None) -> Doubles:
         if self.weight_G is not None:
             score_N *= self.weight_G[gallery_N]
         return self._clean(score_N, nan)
