@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from crossfix.errors import ModelError
-from crossfix.models.salad import Salad, transport_plan
+from crossfix.models.salad import Salad
+from crossfix.models.transport import transport_plan
 
 
 def small(dim=10, **sizes):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from torch import nn
 from crossfix.errors import ModelError
 from crossfix.models.encoder import Positions, TokenEncoder
 from crossfix.models.heads import (
+    LATER,
     ClsConfig,
     GemConfig,
     Head,
@@ -40,7 +41,10 @@ __all__ = [
     "GemConfig",
     "MeanConfig",
     "ClsConfig",
+    "ViewKind",
 ]
+
+ViewKind = Literal["satellite", "query"]
 
 
 # Arguments that we set ourselves, and those by which a foreign card could make timm read other files.
@@ -76,6 +80,9 @@ class ArchConfig:
         stride: pixels a token at which a convolutional encoder is cut; None for transformers.
         timm_kwargs: further arguments of `timm.create_model`; JSON values only.
         positions: how position embeddings are resampled, see `TokenEncoder`.
+        separate_heads: queries (ground and drone) and satellite pictures have a head each, of the same sizes, behind one encoder: the
+            ablation of GenGeo's shared clusters. Such a model describes nothing rightly without being told a picture's kind.
+        trainable_blocks: how many of a transformer's last blocks train, see `TokenEncoder.train_last_blocks`; None: all of the encoder.
     """
 
     encoder: str
@@ -84,6 +91,8 @@ class ArchConfig:
     stride: int | None = None
     timm_kwargs: Mapping[str, Any] = field(default_factory=dict)
     positions: Positions = "original"
+    separate_heads: bool = field(default=False, metadata=LATER)
+    trainable_blocks: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if refused := sorted(set(self.timm_kwargs) & _OURS):
@@ -106,18 +115,20 @@ class ArchConfig:
 
 
 class GenGeo(nn.Module):
-    """An encoder and a head, both shared by ground, drone and satellite pictures.
+    """An encoder and a head, both shared by ground, drone and satellite pictures; or, as an ablation, one head a kind of view.
 
     Args:
         encoder: gives tokens.
-        head: aggregates them; has `out_dim`.
+        head: aggregates them; has `out_dim`. Where there are two heads, it is that of the queries.
         config: what the model was built from.
+        satellite_head: of satellite pictures; None: `head` serves them too.
     """
 
-    def __init__(self, encoder: TokenEncoder, head: Head, config: ArchConfig) -> None:
+    def __init__(self, encoder: TokenEncoder, head: Head, config: ArchConfig, satellite_head: Head | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.satellite_head = satellite_head
         self.config = config
 
     @property
@@ -125,8 +136,16 @@ class GenGeo(nn.Module):
         """Entries of a descriptor."""
         return self.head.out_dim
 
-    def forward(self, img_BCHW: torch.Tensor) -> torch.Tensor:
-        """Describe normalised RGB pictures of any view.
+    def head_of(self, kind: ViewKind) -> Head:
+        """The head of a kind of view; the same for both where the clusters are shared."""
+        return self.satellite_head if kind == "satellite" and self.satellite_head is not None else self.head
+
+    def forward(self, img_BCHW: torch.Tensor, kind: ViewKind = "satellite") -> torch.Tensor:
+        """Describe normalised RGB pictures of one kind of view.
+
+        Args:
+            img_BCHW: any size that the patches divide, not necessarily square.
+            kind: "satellite", or "query" for ground and drone pictures; without effect where they share a head.
 
         Returns:
             (B, D) float32 of unit norm.
@@ -135,7 +154,7 @@ class GenGeo(nn.Module):
             ModelError: if the size does not fit the encoder's patches or gives too few tokens for the head.
         """
         tok_BND, cls_BD = self.encoder(img_BCHW)
-        desc_BD: torch.Tensor = self.head(tok_BND, cls_BD)
+        desc_BD: torch.Tensor = self.head_of(kind)(tok_BND, cls_BD)
         return desc_BD
 
 
@@ -156,12 +175,14 @@ def build(config: ArchConfig, *, pretrained: bool = False) -> GenGeo:
             stride=config.stride,
             pretrained=pretrained,
             positions=config.positions,
+            trainable_blocks=config.trainable_blocks,
             **config.timm_kwargs,
         )
         rows, columns = encoder.grid(config.px, config.px)
         head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls)
+        satellite_head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls) if config.separate_heads else None
     except ModelError as error:
         raise ModelError(error.what, where=error.where or config.encoder, mend=error.mend) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot be built ({error})", where=config.encoder, mend="correct its sizes and timm_kwargs") from error
-    return GenGeo(encoder, head, config)
+    return GenGeo(encoder, head, config, satellite_head)

@@ -10,20 +10,16 @@ from crossfix.errors import ModelError
 from crossfix.models.mixvpr import MixVpr
 from crossfix.models.netvlad import NetVlad
 from crossfix.models.pooling import ClassToken, GeM, Mean
-from crossfix.models.salad import Salad
+from crossfix.models.salad import NEEDS_MORE_TOKENS_THAN_CLUSTERS, ClusterWeight, Dustbin, Salad
 
-_LATER = "later"
+# Marks a field that older cards do not have. It is written only where it differs from its default: a card's identity stays what it was.
+LATER = {"later": True}
 _T = TypeVar("_T")
 
 
-def later(default: Any) -> Any:  # noqa: ANN401
-    """A field that older cards do not have. It is written only where it differs from its default: a card's identity stays what it was."""
-    return field(default=default, metadata={_LATER: True})
-
-
 def written(config: Any) -> dict[str, Any]:  # noqa: ANN401
-    """A config dataclass as JSON values, without those of its own `later` fields that hold their default."""
-    silent = {f.name for f in fields(config) if f.metadata.get(_LATER) and getattr(config, f.name) == f.default}
+    """A config dataclass as JSON values, without those of its own fields marked LATER that hold their default."""
+    silent = {f.name for f in fields(config) if f.metadata.get("later") and getattr(config, f.name) == f.default}
     return {name: value for name, value in asdict(config).items() if name not in silent}
 
 
@@ -44,7 +40,7 @@ def read(cls: type[_T], values: Mapping[str, Any]) -> _T:
 
 @dataclass(frozen=True)
 class SaladConfig:
-    """Sizes of a SALAD head, see `Salad`; the published ones are the defaults."""
+    """Sizes and form of a SALAD head, see `Salad`; the published ones are the defaults. `token_dim` 0: no global part."""
 
     clusters: int = 64
     cluster_dim: int = 128
@@ -53,6 +49,9 @@ class SaladConfig:
     dropout: float = 0.3
     iterations: int = 3
     kind: Literal["salad"] = "salad"
+    dustbin: Dustbin = field(default="fixed", metadata=LATER)
+    relaxation: float = field(default=1.0, metadata=LATER)
+    cluster_weight: ClusterWeight = field(default="equal", metadata=LATER)
 
     @property
     def out_dim(self) -> int:
@@ -95,7 +94,7 @@ class MeanConfig:
     """A mean-pooling head; `norm`: a layer norm follows the mean, as in timm's ConvNeXt (Sample4Geo's descriptor)."""
 
     kind: Literal["mean"] = "mean"
-    norm: bool = later(False)
+    norm: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def build_head(config: HeadConfig, dim: int, tokens: int, has_cls: bool) -> Head
     sizes = asdict(config)
     del sizes["kind"]
     if isinstance(config, SaladConfig):
-        if tokens <= config.clusters:
+        if config.dustbin in NEEDS_MORE_TOKENS_THAN_CLUSTERS and tokens <= config.clusters:
             raise ModelError(
                 f"the input gives {tokens} tokens, SALAD with {config.clusters} clusters needs more",
                 mend="raise px, lower stride or lower clusters",

@@ -101,7 +101,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON holds it: nested dicts, tuples as lists."""
-        plain = _plain(dataclasses.asdict(self))
+        plain = _plain({**dataclasses.asdict(self), "arch": self.arch.to_dict()})
         assert isinstance(plain, dict)
         return plain
 
