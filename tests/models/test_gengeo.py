@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,45 @@ def test_the_bundled_card_is_read_and_written_unchanged():
     path = Path(gengeo.__file__).parent / "weights" / "gengeo-tiny" / "card.json"
     values = json.loads(path.read_text())
     assert ModelCard.from_dict(values).to_dict()["architecture"] == values["architecture"]
+
+
+def test_separate_heads_serve_one_kind_of_view_each():
+    config = ArchConfig("resnet10t", 64, SALAD, stride=8, separate_heads=True)
+    assert ArchConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.to_dict()["separate_heads"] is True  # the card says so, and the identity differs
+    model = build(config).eval()
+    img = torch.randn(2, 3, 64, 64)
+    tok = model.encoder(img)
+    torch.testing.assert_close(model(img, "satellite"), model.satellite_head(*tok))
+    torch.testing.assert_close(model(img, "query"), model.head(*tok))
+    assert (model(img, "query") - model(img, "satellite")).abs().max() > 1e-3
+    model(img, "query").sum().backward()
+    assert all(p.grad is None for p in model.satellite_head.parameters())
+
+
+def test_a_shared_head_serves_every_kind():
+    model = build(ArchConfig("resnet10t", 64, SALAD, stride=8)).eval()
+    img = torch.randn(2, 3, 64, 64)
+    assert model.satellite_head is None
+    assert not [name for name in model.state_dict() if "satellite" in name]
+    torch.testing.assert_close(model(img, "query"), model(img, "satellite"), atol=0, rtol=0)
+
+
+def test_trained_blocks_are_part_of_the_architecture():
+    config = ArchConfig("vit_small_patch14_dinov2.lvd142m", 70, SALAD, timm_kwargs=VIT, trainable_blocks=1)
+    model = build(ArchConfig.from_dict(json.loads(json.dumps(config.to_dict()))))
+    model(torch.randn(2, 3, 70, 70)).square()[:, ::2].sum().backward()
+    touched = {name for name, p in model.encoder.net.named_parameters() if p.grad is not None}
+    assert touched == {name for name, _ in model.encoder.net.named_parameters() if name.startswith(("blocks.1.", "norm."))}
+    with pytest.raises(ModelError, match="only transformers"):
+        build(ArchConfig("resnet10t", 64, SALAD, stride=8, trainable_blocks=1))
+
+
+@pytest.mark.parametrize("form", ["none", "relaxed", "column", "partial", "gate"])
+def test_dustbins_are_entries_of_the_card(form):
+    config = ArchConfig("resnet10t", 64, replace(SALAD, dustbin=form, cluster_weight="mass"), stride=8)
+    assert config.to_dict()["head"]["dustbin"] == form
+    assert ArchConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert build(config).eval()(torch.randn(2, 3, 64, 64)).isfinite().all()
+    with pytest.raises(ModelError, match="knows no dustbin 'bag'"):
+        build(replace(config, head=replace(SALAD, dustbin="bag")))
