@@ -53,9 +53,9 @@ class Recorder(ColourHistogram):
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
 
-    def describe_query(self, images):
+    def describe_query(self, images, *, kind=None):
         self.seen += list(images)
-        return super().describe_query(images)
+        return super().describe_query(images, kind=kind)
 
 
 class FirstRow(ColourHistogram):
@@ -63,7 +63,7 @@ class FirstRow(ColourHistogram):
 
     dim = 3
 
-    def describe(self, images):
+    def describe(self, images, *, kind=None):
         first = np.stack([image[0, 0].astype(np.float32) + 1 for image in images])
         return first / np.linalg.norm(first, axis=1, keepdims=True)
 

@@ -47,7 +47,7 @@ def describe_views(
     progress: Callable[[int, int], None] | None = None,
     change: Callable[[View, npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = None,
 ) -> Floats:
-    """Describe images from disk, 64 at a time.
+    """Describe images from disk, 64 at a time, each as its kind of view is described.
 
     Args:
         views: the images; at least one.
@@ -64,7 +64,21 @@ def describe_views(
     parts = []
     for begin in range(0, len(views), _BATCH):
         batch = views[begin : begin + _BATCH]
-        parts.append(describe([view.read() if change is None else change(view, view.read()) for view in batch]))
+        parts.append(_by_kind(batch, [view.read() if change is None else change(view, view.read()) for view in batch], describe))
         if progress is not None:
             progress(begin + len(batch), len(views))
     return np.concatenate(parts)
+
+
+def _by_kind(views: Sequence[View], pictures: list[npt.NDArray[np.uint8]], describe: Describe) -> Floats:
+    """Descriptors in the views' order, made kind by kind; of views of unknown kind as ``describe`` takes them by itself."""
+    out: Floats | None = None
+    for kind in dict.fromkeys(view.kind for view in views):
+        rows = [row for row, view in enumerate(views) if view.kind == kind]
+        some = [pictures[row] for row in rows]
+        found = describe(some) if kind is None else describe(some, kind=kind)
+        if out is None:
+            out = np.empty((len(views), *found.shape[1:]), np.float32)
+        out[rows] = found
+    assert out is not None
+    return out

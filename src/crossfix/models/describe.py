@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from crossfix.errors import ModelError
-from crossfix.models.card import ModelCard
+from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
-from crossfix.models.gengeo import GenGeo
+from crossfix.models.gengeo import GenGeo, ViewKind
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
+Kind = Literal["satellite", "drone", "ground", "query"]
+"""From where pictures look; "query" is any but satellite."""
 
 
 class Describer:
@@ -66,12 +68,14 @@ class Describer:
                 net.encoder.bfloat16()
         self._net = net.to(self._device)
 
-    def describe(self, images: Images) -> NDArray[np.float32]:
+    def describe(self, images: Images, *, kind: Kind = "satellite") -> NDArray[np.float32]:
         """Describe pictures.
 
         Args:
             images: RGB pictures (H, W, 3) uint8 of any sizes, or one array (B, H, W, 3). Each is resized as a whole to the model's square
                 input: where proportions matter, crop before.
+            kind: from where they look, all of them. Pictures from the ground have a size of their own in models of panoramas; some models
+                have a head of their own for satellite pictures.
 
         Returns:
             (B, D) float32 of unit norm, rows in the pictures' order.
@@ -80,55 +84,69 @@ class Describer:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
         desc_BD = np.empty((len(images), self.dim), np.float32)
-        for start, pixels_BHWC in self._batches(images):
-            desc_BD[start : start + len(pixels_BHWC)] = self._forward(pixels_BHWC)
+        for start, pixels_BHWC in self._batches(images, kind):
+            desc_BD[start : start + len(pixels_BHWC)] = self._forward(pixels_BHWC, "satellite" if kind == "satellite" else "query")
         if not np.isfinite(desc_BD).all():
             row = int(np.flatnonzero(~np.isfinite(desc_BD).all(1))[0])
             raise ModelError(f"the descriptor of picture {row} is not finite", where=self.model_id, mend="check the model's weights")
         return desc_BD
 
-    def describe_query(self, images: Images) -> NDArray[np.float32]:
+    def describe_query(self, images: Images, *, kind: Kind = "query") -> NDArray[np.float32]:
         """Describe pictures of unknown heading, at as many quarter turns as the model's card asks for.
 
         Args:
             images: as for `describe`.
+            kind: likewise.
 
         Returns:
             (B, R, D) float32 of unit norm; a picture's score is its best turn's.
         """
-        turned = [self.describe([np.rot90(image, turn) for image in images]) for turn in range(self.card.query_turns)]
+        turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind) for turn in range(self.card.query_turns)]
         return np.stack(turned, axis=1)
 
-    def _batches(self, images: Images) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        px = self.input_px
+    def _batches(self, images: Images, kind: Kind) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        preprocessing = self.card.preprocessing
+        ground = preprocessing.ground_hw if kind == "ground" else None
+        hw = ground or (self.input_px, self.input_px)
+        how: GroundFit = preprocessing.ground_fit if ground else "whole"
         for start in range(0, len(images), self._batch):
             rows = range(start, min(start + self._batch, len(images)))
-            pixels_BHWC = np.empty((len(rows), px, px, 3), np.uint8)
+            pixels_BHWC = np.empty((len(rows), *hw, 3), np.uint8)
             for i in rows:
-                pixels_BHWC[i - start] = fit(_checked(images[i], i), px)
+                pixels_BHWC[i - start] = fit(_checked(images[i], i), hw, how)
             yield start, pixels_BHWC
 
     @torch.inference_mode()
-    def _forward(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _forward(self, pixels_BHWC: NDArray[np.uint8], kind: ViewKind) -> NDArray[np.float32]:
         # The permuted view is channels-last already.
         img_BCHW = torch.from_numpy(pixels_BHWC).to(self._device).permute(0, 3, 1, 2).float().mul_(self._scale).add_(self._shift)
         # Transformers keep their residual stream in float32 (autocast): outlier features would lose too much in bfloat16.
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             if self._bfloat16 and not self._net.encoder.is_transformer:
                 img_BCHW = img_BCHW.bfloat16()
-            desc_BD: NDArray[np.float32] = self._net(img_BCHW).float().cpu().numpy()
+            desc_BD: NDArray[np.float32] = self._net(img_BCHW, kind).float().cpu().numpy()
         return desc_BD
 
 
-def fit(pixels_HWC: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
-    """Resize a picture to px x px: averaging over areas where it shrinks, linear where it grows."""
-    height, width = pixels_HWC.shape[:2]
-    small = (min(width, px), min(height, px))
+def fit(pixels_HWC: NDArray[np.uint8], size: int | tuple[int, int], how: GroundFit = "whole") -> NDArray[np.uint8]:
+    """Resize a picture: averaging over areas where it shrinks, linear where it grows.
+
+    Args:
+        pixels_HWC: the picture.
+        size: height and width, or the side of a square.
+        how: "whole", or the "middle" of a picture that is too high, see `Preprocessing.ground_fit`.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if how == "middle":
+        kept = min(pixels_HWC.shape[0], max(1, round(pixels_HWC.shape[1] * height / width)))
+        top = (pixels_HWC.shape[0] - kept) // 2
+        pixels_HWC = pixels_HWC[top : top + kept]
+    small = (min(pixels_HWC.shape[1], width), min(pixels_HWC.shape[0], height))
     out_HWC: Any = pixels_HWC
-    if small != (width, height):
+    if small != out_HWC.shape[1::-1]:
         out_HWC = cv2.resize(out_HWC, small, interpolation=cv2.INTER_AREA)
-    if small != (px, px):
-        out_HWC = cv2.resize(out_HWC, (px, px), interpolation=cv2.INTER_LINEAR)
+    if small != (width, height):
+        out_HWC = cv2.resize(out_HWC, (width, height), interpolation=cv2.INTER_LINEAR)
     return cast("NDArray[np.uint8]", out_HWC)
 
 
