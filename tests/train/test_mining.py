@@ -39,11 +39,11 @@ def test_the_most_similar_are_those_of_a_full_sort(seed, pairs, places, dim, k):
 
 def test_the_same_holds_for_descriptors_as_models_make_them():
     generator = np.random.default_rng(2)
-    place = generator.normal(size=(700, 64)).astype(np.float32) + 2
+    place = generator.normal(size=(300, 64)).astype(np.float32) + 2
     query = place + generator.normal(size=place.shape).astype(np.float32)
     wide_query, wide_place = query.astype(float), place.astype(float)
     cosine = wide_query @ wide_place.T / np.linalg.norm(wide_query, axis=1)[:, None] / np.linalg.norm(wide_place, axis=1)
-    assert (most_similar(query, place, own(700), 33) == by_sorting(-cosine, own(700), 33, 1e-12)).all()
+    assert (most_similar(query, place, own(300), 33) == by_sorting(-cosine, own(300), 33, 1e-12)).all()
 
 
 def test_a_descriptor_that_says_nothing_is_refused_by_number():
