@@ -132,4 +132,4 @@ class Salad(nn.Module):
 
 
 def _perceptron(dim: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(dim, hidden), nn.Dropout(dropout), nn.ReLU(), nn.Linear(hidden, out))
+    return nn.Sequential(nn.Linear(dim, hidden), nn.Dropout(dropout), nn.ReLU(inplace=True), nn.Linear(hidden, out))
