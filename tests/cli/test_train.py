@@ -17,7 +17,7 @@ def tiny() -> TrainConfig:
     return TrainConfig(
         recipe="tiny",
         arch=ArchConfig("test_resnet", 32, GemConfig(16), stride=8),
-        bank=BankPlan(("farmland",), places=6, seed=0, px=32, epochs=1, views=1),
+        data=BankPlan(("farmland",), places=6, seed=0, px=32, epochs=1, views=1),
         steps=2,
         batch=2,
         held_out=2,

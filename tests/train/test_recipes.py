@@ -8,6 +8,7 @@ from crossfix.models.gengeo import build
 from crossfix.train.config import first_difference
 from crossfix.train.recipes import RECIPES, recipe
 from crossfix.worlds import REGIONS
+from crossfix.worlds.pairs import BankPlan
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -16,9 +17,14 @@ def test_recipes_are_whole(name: str):
     assert config.recipe == name
     assert f"crossfix train {name} -o" in (RECIPES[name].__doc__ or "").splitlines()[0]
     assert config.to_dict() == json.loads(json.dumps(config.to_dict()))
-    assert not [region for region in config.bank.regions if REGIONS[region].unseen], "unseen regions stay unseen"
-    assert config.held_out < config.bank.places - config.batch
-    assert config.arch.px <= config.bank.px, "pictures are never enlarged"
+
+
+def test_gengeo_tiny_never_sees_unseen_regions():
+    config = recipe("gengeo-tiny")
+    assert isinstance(config.data, BankPlan)
+    assert not [region for region in config.data.regions if REGIONS[region].unseen]
+    assert config.held_out < config.data.places - config.batch
+    assert config.arch.px <= config.data.px, "pictures are never enlarged"
 
 
 def test_gengeo_tiny_fits_into_sixteen_megabytes():

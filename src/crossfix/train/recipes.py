@@ -21,7 +21,7 @@ def gengeo_tiny() -> TrainConfig:
     return TrainConfig(
         recipe="gengeo-tiny",
         arch=ArchConfig("resnet34", 64, SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0), stride=8),
-        bank=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=2880, seed=1000),
+        data=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=2880, seed=1000),
         steps=14000,
         batch=64,
         together=3,

@@ -1,0 +1,72 @@
+"""Model and loss as one module: both views of a micro-batch to one number.
+
+Axes: B pairs, N tokens, D entries of a descriptor.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from crossfix.errors import InputError
+from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.correspondence import Correspondence
+from crossfix.models.encoder import TokenEncoder
+from crossfix.models.gengeo import GenGeo
+from crossfix.train.prepare import Prepared
+
+
+class Siamese(nn.Module):
+    """Model and loss as one module, so that Fabric sets up precision for both.
+
+    Args:
+        model: describes both views.
+        loss: of descriptors.
+        tokens: loss of tokens; None leaves it out.
+        tokens_weight: its weight.
+    """
+
+    def __init__(self, model: GenGeo, loss: InfoNCE, tokens: Correspondence | None, tokens_weight: float) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.tokens = tokens
+        self.tokens_weight = tokens_weight
+
+    def forward(self, batch: Prepared) -> torch.Tensor:
+        """The loss. Views of one size pass as one batch, so that they share their normalisation statistics as they share the weights."""
+        encoder, head, satellite_head = self.model.encoder, self.model.head, self.model.head_of("satellite")
+        if batch.satellite_BCHW.shape == batch.query_BCHW.shape and head is satellite_head:
+            tok_BND, cls_BD = encoder(torch.cat([batch.satellite_BCHW, batch.query_BCHW]))
+            satellite_BD, query_BD = head(tok_BND, cls_BD).chunk(2)
+            satellite_BND, query_BND = tok_BND.chunk(2)
+        else:
+            satellite_BND, satellite_cls = encoder(batch.satellite_BCHW)
+            query_BND, query_cls = encoder(batch.query_BCHW)
+            satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
+        loss: torch.Tensor = self.loss(query_BD, satellite_BD, batch.place_B, batch.neutral_BB)
+        if self.tokens is None or batch.points is None:
+            return loss
+        points = batch.points
+        term: torch.Tensor = self.tokens(query_BND, satellite_BND, points.query_BT2, points.satellite_BT2, points.seen_BT)
+        return loss + self.tokens_weight * term
+
+
+def recompute_(encoder: TokenEncoder) -> None:
+    """Keep no activations inside an encoder's blocks: the backward pass computes them again.
+
+    Raises:
+        InputError: for a network that cannot be run so.
+    """
+    if encoder.is_transformer:
+        for block in encoder.net.blocks:
+            if any(parameter.requires_grad for parameter in block.parameters()):
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        return
+    try:
+        encoder.net.set_grad_checkpointing(True)
+    except (AttributeError, AssertionError) as error:
+        raise InputError("cannot compute its activations again", where=encoder.name, mend="train with recompute off") from error
