@@ -75,6 +75,7 @@ class Salad(nn.Module):
                 f"SALAD cannot work with relaxation {relaxation} and {iterations} iterations", mend="give 0 or more and 1 or more"
             )
         self.clusters = clusters
+        self.feature_dim = cluster_dim
         self.iterations = iterations
         self.form = dustbin
         self.relaxation = relaxation
