@@ -20,6 +20,12 @@ def test_gem_between_mean_and_maximum():
     torch.testing.assert_close(GeM(5, p=60.0)(tok), largest / largest.norm(dim=1, keepdim=True), atol=0.03, rtol=0)
 
 
+def test_gem_of_unit_tokens():
+    tok = torch.randn(2, 7, 5)
+    torch.testing.assert_close(GeM(5, unit=True)(tok), GeM(5)(tok / tok.norm(dim=2, keepdim=True)))
+    torch.testing.assert_close(GeM(5, unit=True)(tok), GeM(5, unit=True)(tok * torch.rand(2, 7, 1)))
+
+
 def test_projection_and_gradients():
     head = GeM(4, 3).double()
     assert head.out_dim == 3

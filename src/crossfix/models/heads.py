@@ -82,11 +82,12 @@ class NetVladConfig:
 
 @dataclass(frozen=True)
 class GemConfig:
-    """A GeM head: length of the descriptor after a linear projection (None: no projection), and the exponent at the start."""
+    """A GeM head: length of the descriptor after a linear projection (None: no projection), the exponent at the start, unit tokens."""
 
     dim: int | None = None
     p: float = 3.0
     kind: Literal["gem"] = "gem"
+    unit: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def build_head(config: HeadConfig, dim: int, tokens: int, has_cls: bool) -> Head
     if isinstance(config, NetVladConfig):
         return NetVlad(dim, **sizes)
     if isinstance(config, GemConfig):
-        return GeM(dim, config.dim, p=config.p)
+        return GeM(dim, config.dim, p=config.p, unit=config.unit)
     if isinstance(config, MeanConfig):
         return Mean(dim, norm=config.norm)
     if not has_cls:

@@ -22,10 +22,12 @@ class GeM(nn.Module):
         out_dim: length of the descriptor after a linear projection; None: no projection, the descriptor has `dim` entries.
         p: exponent at the start; 1 is the mean, large ones approach the maximum.
         eps: tokens are clamped to at least this, which keeps powers and their gradients finite.
+        unit: tokens are scaled to unit norm first, as in CosPlace (Berton, Masone and Caputo, CVPR 2022) and EigenPlaces.
     """
 
-    def __init__(self, dim: int, out_dim: int | None = None, *, p: float = 3.0, eps: float = 1e-6) -> None:
+    def __init__(self, dim: int, out_dim: int | None = None, *, p: float = 3.0, eps: float = 1e-6, unit: bool = False) -> None:
         super().__init__()
+        self.unit = unit
         self.p = nn.Parameter(torch.tensor(float(p)))
         self.eps = eps
         self.project = nn.Identity() if out_dim is None else nn.Linear(dim, out_dim)
@@ -35,7 +37,8 @@ class GeM(nn.Module):
         """Pool tokens into unit-norm descriptors (B, out_dim); the class token is not used. Powers and norm run in float32."""
         with torch.autocast(tok_BND.device.type, enabled=False):
             wide = torch.promote_types(tok_BND.dtype, torch.float32)
-            pooled_BD = tok_BND.to(wide).clamp(min=self.eps).pow(self.p).mean(1).pow(1 / self.p)
+            tok_BND = F.normalize(tok_BND.to(wide), dim=-1) if self.unit else tok_BND.to(wide)
+            pooled_BD = tok_BND.clamp(min=self.eps).pow(self.p).mean(1).pow(1 / self.p)
             return F.normalize(self.project(pooled_BD), dim=-1)
 
 
