@@ -81,7 +81,7 @@ def export(
 @app.command("import", epilog="Example: crossfix model import dino_salad.ckpt --as salad -o models/salad")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: torch (read without running anything in it) or safetensors.")],
-    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="Whose: dinov2, salad, sample4geo, cvcities or mixvpr.")],
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="Whose: dinov2, salad, sample4geo, cvcities, mixvpr or cosplace.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
     px: Annotated[int | None, typer.Option(min=1, help="Side of the square input; default: the published one.")] = None,
     ground: Annotated[

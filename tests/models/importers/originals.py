@@ -161,30 +161,46 @@ def cvcities(p, img, prefix="model."):
     return mixvpr(p, tok_BND.transpose(1, 2), prefix)
 
 
-def resnet_mixvpr(p, img):
+def resnet(p, img):
+    """The map behind the last stage there is, by torchvision's names."""
+
     def conv_norm(conv, norm, x, stride=1):
-        weight = p[f"backbone.model.{conv}.weight"]
+        weight = p[f"{conv}.weight"]
         x = F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
-        mean, var, scale, shift = (
-            p[f"backbone.model.{norm}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
-        )
+        mean, var, scale, shift = (p[f"{norm}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias"))
         return (x - mean) / (var + 1e-5).sqrt() * scale + shift
 
     x = F.max_pool2d(conv_norm("conv1", "bn1", img, 2).relu(), 3, 2, 1)
-    for stage in (1, 2, 3):
+    for stage in (1, 2, 3, 4):
         i = 0
-        while f"backbone.model.layer{stage}.{i}.conv1.weight" in p:
+        while f"layer{stage}.{i}.conv1.weight" in p:
             b = f"layer{stage}.{i}"
             stride = 2 if stage > 1 and i == 0 else 1
-            short = conv_norm(f"{b}.downsample.0", f"{b}.downsample.1", x, stride) if f"backbone.model.{b}.downsample.0.weight" in p else x
-            if f"backbone.model.{b}.conv3.weight" in p:
+            short = conv_norm(f"{b}.downsample.0", f"{b}.downsample.1", x, stride) if f"{b}.downsample.0.weight" in p else x
+            if f"{b}.conv3.weight" in p:
                 y = conv_norm(f"{b}.conv1", f"{b}.bn1", x).relu()
                 y = conv_norm(f"{b}.conv3", f"{b}.bn3", conv_norm(f"{b}.conv2", f"{b}.bn2", y, stride).relu())
             else:
                 y = conv_norm(f"{b}.conv2", f"{b}.bn2", conv_norm(f"{b}.conv1", f"{b}.bn1", x, stride).relu())
             x = (y + short).relu()
             i += 1
-    return mixvpr(p, x.flatten(2))
+    return x
+
+
+def resnet_mixvpr(p, img):
+    return mixvpr(p, resnet({name.removeprefix("backbone.model."): tensor for name, tensor in p.items()}, img).flatten(2))
+
+
+def cosplace(p, img):
+    names = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+    backbone = {}
+    for name, tensor in p.items():
+        if name.startswith("backbone."):
+            child, _, rest = name.removeprefix("backbone.").partition(".")
+            backbone[f"{names[child]}.{rest}"] = tensor
+    x = resnet(backbone, img)
+    x = F.normalize(x, dim=1).clamp(min=1e-6) ** p["aggregation.1.p"]
+    return unit(linear(p, "aggregation.3", x.mean((2, 3)) ** (1 / p["aggregation.1.p"])))
 
 
 def sample4geo(p, img):

@@ -19,6 +19,8 @@ def draw(shapes, seed=0):
             out[name] = 1 + 0.3 * noise
         elif name.endswith("weight"):
             out[name] = noise / math.sqrt(math.prod(shape[1:]))
+        elif name.endswith(".p"):
+            out[name] = 3 + 0.3 * noise
         else:
             out[name] = 0.3 * noise
     return out
@@ -122,9 +124,8 @@ def batch_norm(name, width):
     return norm(name, width) | {f"{name}.running_mean": (width,), f"{name}.running_var": (width,), f"{name}.num_batches_tracked": ()}
 
 
-def resnet_mixvpr(depths=(2, 2, 2), bottleneck=False, side=4, **head):
-    """MixVPR's release: torchvision's ResNet without its last stage."""
-    prefix = "backbone.model."
+def resnet(depths, bottleneck):
+    """torchvision's names of a ResNet without its classifier, and the features of its last stage."""
     expansion = 4 if bottleneck else 1
     shapes = {"conv1.weight": (64, 3, 7, 7), **batch_norm("bn1", 64)}
     dim = 64
@@ -139,7 +140,21 @@ def resnet_mixvpr(depths=(2, 2, 2), bottleneck=False, side=4, **head):
                 out = width * expansion
                 shapes |= {f"{block}.downsample.0.weight": (out, dim, 1, 1), **batch_norm(f"{block}.downsample.1", out)}
             dim = width * expansion
-    return {prefix + name: shape for name, shape in shapes.items()} | mixer("", dim, side * side, **head)
+    return shapes, dim
+
+
+def resnet_mixvpr(depths=(2, 2, 2), bottleneck=False, side=4, **head):
+    """MixVPR's release: torchvision's ResNet without its last stage."""
+    shapes, dim = resnet(depths, bottleneck)
+    return {f"backbone.model.{name}": shape for name, shape in shapes.items()} | mixer("", dim, side * side, **head)
+
+
+def cosplace(depths=(2, 2, 2, 2), bottleneck=False, entries=32):
+    """CosPlace, EigenPlaces: the children of a ResNet by position, GeM's exponent, the last linear layer."""
+    shapes, dim = resnet(depths, bottleneck)
+    places = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+    out = {f"backbone.{places[child]}.{rest}": shape for name, shape in shapes.items() for child, _, rest in [name.partition(".")]}
+    return out | {"aggregation.1.p": (1,), **linear("aggregation.3", dim, entries)}
 
 
 def sample4geo(depths=(1, 2, 2, 1), dims=(16, 32, 64, 128)):

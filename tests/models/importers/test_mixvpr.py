@@ -53,7 +53,7 @@ def test_what_some_versions_lack(tmp_path):
             "mixvpr",
             published.resnet_mixvpr(),
             {"backbone.model.layer1.2.conv1.weight": torch.zeros(1)},
-            "no ResNet of ours has layers of 3, 2, 2",
+            "no ResNet that we know .layers of 3, 2, 2",
         ),
         ("mixvpr", published.resnet_mixvpr(), {"backbone.model.layer4.x": torch.zeros(1)}, r"1 unexpected \(backbone.model.layer4.x\)"),
         ("cvcities", published.cvcities(), {"model.aggregator.row_proj.weight": torch.zeros(4, 37)}, "37 tokens, which are no square map"),

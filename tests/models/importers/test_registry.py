@@ -15,6 +15,7 @@ PUBLISHED = {
     "sample4geo": published.sample4geo(),
     "cvcities": published.cvcities(),
     "mixvpr": published.resnet_mixvpr(),
+    "cosplace": published.cosplace(),
 }
 
 

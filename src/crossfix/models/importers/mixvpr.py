@@ -15,12 +15,11 @@ from crossfix.models.heads import MixVprConfig
 from crossfix.models.importers.dinov2 import find_encoder
 from crossfix.models.importers.naming import Source, Sources, count, shape
 from crossfix.models.importers.plan import Plan, Tensors
+from crossfix.models.importers.resnet import find_resnet
 
 _RESNET = "backbone.model."
 _DINO = "backbone.dino_model."
 _CVCITIES = ("model.", "")
-_BOTTLENECKS = {(3, 4, 6): "resnet50", (3, 4, 23): "resnet101", (3, 8, 36): "resnet152"}
-_BASIC = {(2, 2, 2): "resnet18", (3, 4, 6): "resnet34"}
 _HEAD = {
     "head.mixers.": "aggregator.mix.",
     "head.channel.": "aggregator.channel_proj.",
@@ -45,20 +44,9 @@ def plan(tensors: Tensors, px: int | None, head: str | None) -> Plan:
         ModelError: if sizes cannot be told from the tensors, or another input size or a head is asked for.
     """
     config, side = _head(tensors, "", head)
-    shape(tensors, f"{_RESNET}conv1.weight", 4)
-    last = 4 if f"{_RESNET}layer4.0.conv1.weight" in tensors else 3
-    depths = tuple(count(tensors, f"{_RESNET}layer{layer}.") for layer in range(1, 4))
-    known = _BOTTLENECKS if f"{_RESNET}layer1.0.conv3.weight" in tensors else _BASIC
-    if depths not in known:
-        raise ModelError(f"no ResNet of ours has layers of {', '.join(map(str, depths))} blocks")
-    stride = 2 ** (last + 1)
-    architecture = ArchConfig(known[depths], _px(side * stride, px), config, stride=stride)
-
-    def encoder(ours: str) -> Source:
-        name = _RESNET + ours.removeprefix("encoder.net.")
-        return Source((name,), else_zero=name.endswith("num_batches_tracked"))  # old files lack this count, which only training reads
-
-    return Plan(f"{known[depths]} and {config.channels * config.rows} entries", architecture, _with_head("", encoder))
+    encoder = find_resnet(tensors, lambda name: _RESNET + name)
+    architecture = ArchConfig(encoder.timm_name, _px(side * encoder.stride, px), config, stride=encoder.stride)
+    return Plan(f"{encoder.timm_name} and {config.channels * config.rows} entries", architecture, _with_head("", encoder.sources))
 
 
 def plan_cvcities(tensors: Tensors, px: int | None, head: str | None) -> Plan:

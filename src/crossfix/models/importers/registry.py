@@ -12,7 +12,7 @@ from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard, Preprocessing
 from crossfix.models.folder import CARD, WEIGHTS, save_model
 from crossfix.models.gengeo import GenGeo, build
-from crossfix.models.importers import dinov2, mixvpr, salad, sample4geo
+from crossfix.models.importers import cosplace, dinov2, mixvpr, salad, sample4geo
 from crossfix.models.importers.checkpoint import Checkpoint, read_checkpoint
 from crossfix.models.importers.naming import fill
 from crossfix.models.importers.plan import Plan, Tensors
@@ -66,6 +66,13 @@ FORMATS: dict[str, Format] = {
         mixvpr.plan_cvcities,
     ),
     "mixvpr": Format("MixVPR behind a ResNet", UNKNOWN_LICENCE, "GSV-Cities; encoder begun from ImageNet", mixvpr.recognises, mixvpr.plan),
+    "cosplace": Format(
+        "CosPlace or EigenPlaces: a ResNet and GeM",
+        UNKNOWN_LICENCE,
+        "SF-XL; encoder begun from ImageNet",
+        cosplace.recognises,
+        cosplace.plan,
+    ),
 }
 
 
