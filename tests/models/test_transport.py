@@ -182,6 +182,16 @@ def test_gradients(form, weight):
     assert torch.autograd.gradcheck(of_parameters, params)
 
 
+@pytest.mark.parametrize("form", LEARNED)
+@pytest.mark.parametrize(("clusters", "tokens"), [(16, 64), (64, 256)])
+def test_learned_forms_start_alike(form, clusters, tokens):
+    torch.manual_seed(0)
+    salad = Salad(32, clusters, hidden=64, dropout=0.0, dustbin=form)
+    with torch.no_grad():
+        kept = salad.assign(torch.randn(4, tokens, 32)).sum((1, 2)) / tokens
+    torch.testing.assert_close(kept, torch.full((4,), 0.27), atol=0.04, rtol=0)
+
+
 @pytest.mark.parametrize("form", ["fixed", "none", *LEARNED])
 def test_the_order_of_tokens_does_not_matter(form):
     salad, tok = head(form), torch.randn(1, 20, 10, dtype=torch.float64)

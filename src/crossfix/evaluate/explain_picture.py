@@ -39,6 +39,7 @@ DUSTBIN = (112, 112, 112)
 _INK, _FAINT, _PAPER = (28, 30, 34), (110, 114, 120), (255, 255, 255)
 _PANEL, _GAP, _LEGEND = 440, 16, 350
 _MOST_OPAQUE = 0.72
+_ROOM_FOR_NUMBER, _WELL = 26, 0.3
 
 
 def draw(explanation: Explanation, photo_name: str = "photo", chip_name: str = "chip") -> Image.Image:
@@ -67,8 +68,10 @@ def draw(explanation: Explanation, photo_name: str = "photo", chip_name: str = "
         pen.text((left, top), name, 17, _INK, room=_PANEL)
         size = (_PANEL, height)
         sheet.paste(Image.fromarray(np.ascontiguousarray(side.pixels)).resize(size, Image.Resampling.LANCZOS), (left, top + 26))
-        sheet.paste(Image.fromarray(overlay(side, colours, size, full)), (left, top + 26 + height + _GAP))
-        pen.text((left, top + 34 + 2 * height + _GAP), f"{kept:.0%} of its tokens' mass reached clusters", 15, _FAINT, room=_PANEL)
+        below = top + 26 + height + _GAP
+        sheet.paste(Image.fromarray(overlay(side, colours, size, full)), (left, below))
+        _numbers(pen, side, (left, below), size, full)
+        pen.text((left, below + height + 8), f"{kept:.0%} of its tokens' mass reached clusters", 15, _FAINT, room=_PANEL)
     _legend(pen, explanation, colours, full, 3 * _GAP + 2 * _PANEL)
     return sheet
 
@@ -123,9 +126,24 @@ class _Pen:
         font = ImageFont.load_default(size)
         self.draw.text((xy[0] - self.draw.textlength(words, font), xy[1]), words, ink, font)
 
+    def outlined(self, xy: tuple[float, float], words: str, size: int) -> None:
+        """White words with a dark edge, legible on any picture."""
+        self.draw.text(xy, words, _PAPER, ImageFont.load_default(size), stroke_width=2, stroke_fill=_INK)
+
     def box(self, left: float, top: float, width: float, height: float, colour: tuple[int, ...], edge: bool = False) -> None:
         """A filled box."""
         self.draw.rectangle((left, top, left + max(width, 1), top + height), fill=colour, outline=_FAINT if edge else None)
+
+
+def _numbers(pen: _Pen, side: Assigned, corner: tuple[int, int], size: tuple[int, int], full: float) -> None:
+    """The clusters' numbers on the tokens that are kept well, where there is room for them."""
+    rows, columns = side.kept_of_token.shape
+    wide, high = size[0] / columns, size[1] / rows
+    if min(wide, high) < _ROOM_FOR_NUMBER:
+        return
+    for row, column in zip(*np.nonzero(side.kept_of_token > _WELL * full), strict=True):
+        at = (corner[0] + column * wide + 4, corner[1] + row * high + 2)
+        pen.outlined(at, str(side.plan_MRC[:, row, column].argmax()), 13)
 
 
 def _legend(pen: _Pen, explanation: Explanation, colours: npt.NDArray[np.float32], full: float, left: float) -> None:

@@ -8,6 +8,7 @@ Axes: B batch, N tokens, D features of a token, M clusters, L features of a clus
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -45,7 +46,9 @@ class Salad(nn.Module):
             as any other. "mass" gives a cluster a squared norm in proportion to what it takes ("fixed" has equal masses anyway).
 
     Encoders without a class token pass None for it: the global part is then made from the mean of the tokens.
-    In "partial" and "gate" a token's keeping has the logit a perceptron gives for it, less the dustbin's score.
+    In "partial" and "gate" a token's keeping has the logit a perceptron gives for it, less the dustbin's score. All learned forms keep
+    about a quarter at the start. A published checkpoint loads into every form with a dustbin, but its dustbin's score, inert there,
+    says nothing.
 
     Raises:
         ModelError: for a dustbin or cluster weight there is not, a negative relaxation, or no iteration.
@@ -84,7 +87,9 @@ class Salad(nn.Module):
         self.token = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, token_dim)) if token_dim else None
         self.feature = _perceptron(dim, hidden, cluster_dim, dropout)
         self.score = _perceptron(dim, hidden, clusters, dropout)
-        self.dustbin = None if dustbin == "none" else nn.Parameter(torch.tensor(1.0))
+        # Where every token is in doubt, a dustbin of this score takes about three quarters of it in all learned forms: they start alike.
+        start = 1.0 + (math.log(clusters) if dustbin in ("relaxed", "column") else 0.0)
+        self.dustbin = None if dustbin == "none" else nn.Parameter(torch.tensor(start))
         self.keep = _perceptron(dim, hidden, 1, dropout) if dustbin in ("partial", "gate") else None
 
     def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
