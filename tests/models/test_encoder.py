@@ -23,7 +23,10 @@ def with_noise(encoder):
     return encoder.eval()
 
 
-@pytest.mark.parametrize("name", [DINO, DINO_REG, "deit3_small_patch16_224", "vit_base_patch16_clip_224", "vit_base_patch16_siglip_224"])
+@pytest.mark.parametrize(
+    "name",
+    [DINO, DINO_REG, "vit_giant_patch14_dinov2", "deit3_small_patch16_224", "vit_base_patch16_clip_224", "vit_base_patch16_siglip_224"],
+)
 @pytest.mark.parametrize("grid", [(16, 16), (10, 54)])
 def test_transformers_equal_timm(name, grid):
     kwargs = {**SMALL, "global_pool": "avg"} if "siglip" in name else SMALL
