@@ -87,7 +87,9 @@ def _unpickled(path: Path, start: bytes) -> object:
             ) from error
         if start.startswith(_TORCH_STARTS):
             raise ModelError("a torch checkpoint that is cut short or damaged", where=path, mend="fetch it again") from error
-        raise ModelError("neither a torch checkpoint nor a safetensors file", where=path, mend=_SAFE) from error
+        raise ModelError(
+            "neither a torch checkpoint nor a safetensors file", where=path, mend="give the file of weights as it was published"
+        ) from error
     return loaded
 
 

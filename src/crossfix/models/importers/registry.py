@@ -41,9 +41,7 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "dinov2": Format(
-        "DINOv2 of torch hub, timm or transformers", "Apache-2.0", "LVD-142M (DINOv2, Meta AI)", dinov2.recognises, dinov2.plan
-    ),
+    "dinov2": Format("DINOv2", "Apache-2.0", "LVD-142M (DINOv2, Meta AI)", dinov2.recognises, dinov2.plan),
     "salad": Format(
         "SALAD's dino_salad",
         "GPL-3.0-only",  # that of the repository whose releases hold the weights
@@ -153,11 +151,14 @@ def _converted(
 
 def _check_ground(model: GenGeo, ground_hw: tuple[int, int]) -> None:
     """Refuse sizes that patches do not divide, or whose number of tokens the head cannot take."""
-    rows, columns = model.encoder.grid(*ground_hw)
     try:
+        rows, columns = model.encoder.grid(*ground_hw)
         model.head(torch.zeros(1, rows * columns, model.encoder.dim), torch.zeros(1, model.encoder.dim))
     except ModelError as error:
-        raise ModelError(error.what, where="--ground", mend="choose another size, or leave it away") from error
+        mend = error.mend if error.where else "choose another size, or leave it away"  # the encoder says which size would do
+        raise ModelError(error.what, where="--ground", mend=mend) from error
+    except RuntimeError as error:  # a map that shrinks to nothing
+        raise ModelError(f"pictures of {ground_hw[0]} x {ground_hw[1]} pixels are too small", where="--ground") from error
 
 
 def _advice(checkpoint: Checkpoint, kind: str) -> str:
