@@ -97,6 +97,14 @@ def test_dropout_is_the_same_in_both_passes_and_draws_no_more_numbers(make):
     assert abs(float(whole[0][0] - results[0][0])) > 1e-4, "nothing was dropped"
 
 
+def test_a_loss_may_draw_random_numbers_too():
+    torch.manual_seed(1)
+    model, dropout, info = Unit(small_convnet(0.3)).train(), nn.Dropout(0.2), InfoNCE()
+    results = both(model, lambda one, other: info(dropout(one), dropout(other)), views(), 4, [model, info])
+    assert_equal(results)
+    assert results[0][2] == results[1][2]
+
+
 def test_each_view_may_have_its_encoder_and_its_number_of_pictures():
     torch.manual_seed(1)
     ground, satellite = Unit(small_convnet()), Unit(small_vit())

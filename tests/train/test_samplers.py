@@ -84,10 +84,10 @@ def test_no_pair_is_left_out_that_could_have_filled_a_batch_with_others(case):
     assert len(neighbour_batches(place, None, batch, np.random.default_rng(seed), SMALL)) == len(place) // batch
 
 
-def test_neighbours_share_batches_far_more_often_than_chance():
+def test_neighbours_share_batches_far_more_often_than_chance(tmp_path):
     generator = np.random.default_rng(0)
     position = generator.uniform(0, 1000, size=(2000, 2))
-    order = NeighbourOrder(np.arange(2000), 50, 7, None, Neighbourhood(40, 20, 10), position_NX=position)
+    order = NeighbourOrder(np.arange(2000), 50, 7, tmp_path, Neighbourhood(40, 20, 10), position_NX=position)
     order.begin(0, None)
     rows = np.stack([order.rows(number) for number in range(order.batches_per_epoch)])
     batch_of = np.empty(2000, int)
@@ -147,10 +147,13 @@ def test_similarity_takes_over_when_it_was_mined_and_a_killed_run_goes_on_the_sa
         want.append(batches_of(whole, epoch))
         assert whole.known == (epoch + 1) * whole.batches_per_epoch
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["neighbours-0006.npy", "neighbours-0009.npy"]
-    for epoch in (6, 7, 8, 9):
+    for epoch in (9, 8, 7, 6):
         killed = NeighbourOrder(np.arange(90), 8, 1, tmp_path / "a", SMALL, position_NX=position)
         killed.begin(epoch, never)
         assert batches_of(killed, epoch) == want[epoch]
+    # a run that is begun anew mines anew
+    killed.begin(0, never)
+    assert not list((tmp_path / "a").iterdir())
     alone = NeighbourOrder(np.arange(90), 8, 1, tmp_path / "b", SMALL, position_NX=position)
     with pytest.raises(RunError, match="cannot be read"):
         alone.begin(4, never)

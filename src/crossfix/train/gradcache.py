@@ -83,7 +83,7 @@ def gradcache_step(
         for part in parts:
             states.append(_RandomState(devices))
             found.append(_described(part.encode, part.img_bX))
-    # autocast keeps its casts of the weights, and these were made without a way back to the weights
+    # autocast keeps its casts of the weights, in some versions of torch also these, which have no way back to the weights
     torch.clear_autocast_cache()
 
     views = range(len(inputs))

@@ -155,7 +155,8 @@ class NeighbourOrder:
     of too few places, batches of a second order of the same epoch take their place.
 
     A killed run goes on with the neighbours that it finds in ``neighbours-EPOCH.npy``, written when they are mined; the last two are kept,
-    since the checkpoint may be older than the last.
+    since the checkpoint may be older than the last. Those of epochs still to come are mined again. Of several processes the first one has
+    to begin an epoch alone, and the others after it, when they find its file.
 
     Args:
         place_N: place of each pair, as whole numbers.
@@ -210,6 +211,9 @@ class NeighbourOrder:
             DiskError: where the neighbours cannot be written.
         """
         mined = self.how.mined_at(epoch)
+        for path in self.folder.glob("neighbours-*.npy"):  # left by a run that was begun anew, or went on from before them
+            if path > self.path(epoch):
+                path.unlink(missing_ok=True)
         if self._near is None or self._near[0] != mined:
             self._near = mined, self._by_position() if mined is None else self._by_similarity(mined, epoch, embed)
         self._batches_MB = self._fill(epoch, self._near[1])
