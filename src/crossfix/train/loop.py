@@ -262,7 +262,8 @@ class _Trainer:
             name=config.recipe,
             architecture=config.arch,
             preprocessing=_preprocessing(config),
-            training_data=self.source.about,
+            training_data=self.source.about
+            + (f"; the encoder began with published weights, {config.arch.encoder}" if config.pretrained else ""),
             recipe=config.to_dict(),
             seed=config.seed,
             metrics={"validation": progress.best},

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from crossfix.errors import InputError
 from crossfix.losses.contrastive import InfoNCE
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.encoder import TokenEncoder
@@ -56,17 +55,10 @@ class Siamese(nn.Module):
 
 
 def recompute_(encoder: TokenEncoder) -> None:
-    """Keep no activations inside an encoder's blocks: the backward pass computes them again.
-
-    Raises:
-        InputError: for a network that cannot be run so.
-    """
-    if encoder.is_transformer:
-        for block in encoder.net.blocks:
-            if any(parameter.requires_grad for parameter in block.parameters()):
-                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-        return
-    try:
+    """Keep no activations inside an encoder's blocks: the backward pass computes them again."""
+    if not encoder.is_transformer:
         encoder.net.set_grad_checkpointing(True)
-    except (AttributeError, AssertionError) as error:
-        raise InputError("cannot compute its activations again", where=encoder.name, mend="train with recompute off") from error
+        return
+    for block in encoder.net.blocks:
+        if any(parameter.requires_grad for parameter in block.parameters()):
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
