@@ -31,8 +31,8 @@ class Nearest:
         view: of the scores.
         k: how many; fewer come back where the view shows fewer.
         before: of images with equal scores, which stands first: given queries and gallery rows, (N,) each, the greater number. By default
-            the later row, as a stable sort from the smallest score read backwards has it. Of more than 4,096 images beyond K that score the
-            same only the last rows are asked about.
+            the later row, as a stable sort from the smallest score read backwards has it. Where more than 4,096 images beyond K lie within
+            the rounding of the K-th, only those of the best float32 scores are asked about, of equal ones the last rows.
     """
 
     def __init__(self, view: View, k: int, before: Before | None = None) -> None:

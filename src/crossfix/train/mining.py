@@ -38,7 +38,8 @@ def most_similar(
     """The places most like each query by cosine, exactly: as a full sort in float64 would have them.
 
     The matrix of cosines passes by in blocks; what is kept grows with N K. Of places that are equally similar (to 1e-9) the one with the
-    lower number stands first.
+    lower number stands first. Only a collapsed model can spoil this: where more than 4,096 places beyond k are so alike that a float32
+    product need not tell them from the k-th, the best of the float32 products are looked at.
 
     Args:
         query_ND: descriptors, of any length but zero.
