@@ -103,6 +103,15 @@ def test_free_headings_and_fields_of_view_train(written, tmp_path: Path):
     assert len(losses(run)) == 2
 
 
+def test_keeping_the_activations_of_one_pair_at_a_time_trains_alike(written, tmp_path: Path):
+    config = dataclasses.replace(small("cvcities-cvusa"), accumulate=2, neighbours=None)
+    for cached in (0, 1):
+        train(dataclasses.replace(config, cached=cached), tmp_path / str(cached), root=written("cvusa"), workers=1)
+    assert losses(tmp_path / "1") == pytest.approx(losses(tmp_path / "0"), abs=1e-4)
+    with pytest.raises(InputError, match="gradient caching"):
+        dataclasses.replace(recipe("gengeo-tiny"), cached=8)
+
+
 def test_a_copy_elsewhere_goes_on_and_another_set_is_refused(written, tmp_path: Path):
     config, root, run = small("gengeo-cvusa"), written("cvusa"), tmp_path / "run"
     train(config, run, root=root, workers=1)

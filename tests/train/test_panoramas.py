@@ -63,7 +63,7 @@ def test_pairs_that_are_turned_otherwise_are_told_apart():
 
 
 def test_convention_turns_are_those_of_the_stress_dials():
-    """Which are pinned to what cameras of worlds see."""
+    """Which have tests of their own of what a camera sees."""
     grounds, satellites = batch(40)
     turned, quartered = turn_together(grounds, satellites, PanoramaAugment(mirror=0.0, turn=1.0), generator())
     seen = set()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crossfix.losses.contrastive import InfoNCE
-from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig, build
+from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig, SaladConfig, build
 from crossfix.train.prepare import Prepared
 from crossfix.train.siamese import Siamese, recompute_
 
@@ -59,3 +59,19 @@ def test_it_keeps_fewer_activations():
         return sum(sizes)
 
     assert kept(again=True) < 0.5 * kept(again=False)
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 4])
+def test_gradients_of_some_pairs_at_a_time_are_those_of_all(pairs: int):
+    config = ArchConfig("test_vit", 64, SaladConfig(clusters=4, cluster_dim=8, token_dim=8, hidden=16, dropout=0.0), separate_heads=True)
+    whole, parts = siamese(config), siamese(config)
+    some = batch()._replace(neutral_BB=torch.eye(4, dtype=torch.bool).roll(1, 0))
+    loss = whole(some)
+    loss.backward()
+    found = parts.backward_cached(some, pairs, torch.Tensor.backward)
+    torch.testing.assert_close(found, loss.detach(), atol=1e-6, rtol=1e-6)
+    for (name, one), other in zip(whole.named_parameters(), parts.parameters(), strict=True):
+        if one.grad is None:
+            assert other.grad is None, name
+        else:
+            torch.testing.assert_close(other.grad, one.grad, atol=1e-5, rtol=1e-4)

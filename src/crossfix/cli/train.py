@@ -45,6 +45,9 @@ def train(
     bank: Annotated[Path | None, typer.Option(help="Folder of a finished bank of pairs; otherwise RUN/bank is rendered.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps instead of the recipe's; the schedule is laid over them.")] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs of a batch instead of the recipe's.")] = None,
+    cached: Annotated[
+        int | None, typer.Option(help="Keep the activations of so many pairs of a batch at a time: the same gradients in less memory.")
+    ] = None,
     px: Annotated[int | None, typer.Option(help="Side of satellite pictures instead of the recipe's; the others shrink with them.")] = None,
     encoder: Annotated[
         str | None,
@@ -70,7 +73,15 @@ def train(
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision through the bars
     config = overridden(
-        recipe_named(recipe), steps=steps, batch=batch, px=px, encoder=encoder, pretrained=pretrained, held_out=held_out, seed=seed
+        recipe_named(recipe),
+        steps=steps,
+        batch=batch,
+        cached=cached,
+        px=px,
+        encoder=encoder,
+        pretrained=pretrained,
+        held_out=held_out,
+        seed=seed,
     )
     name, root = (None, None) if data is None else parse(data)
     if name is not None and isinstance(config.data, SetData) and name != config.data.name:

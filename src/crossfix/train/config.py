@@ -92,6 +92,8 @@ class TrainConfig:
         steps: optimiser steps; the schedule is laid over them.
         epochs: passes over the training pairs instead, above 0; `resolved` makes steps of them.
         batch: pairs of a micro-batch; never two of one place.
+        cached: pairs whose activations are kept at a time. Loss and gradients are those of the whole micro-batch all the same, for one more
+            forward pass (gradient caching). 0 keeps those of all.
         together: places of one world that enter a batch together, as each other's negatives.
         neighbours: how batches are made of pairs that are hard to tell apart; None draws them at random.
         accumulate: micro-batches a step; each has its own negatives.
@@ -122,6 +124,7 @@ class TrainConfig:
     steps: int = 2000
     epochs: int = 0
     batch: int = 64
+    cached: int = 0
     together: int = 1
     neighbours: Neighbourhood | None = None
     accumulate: int = 1
@@ -147,6 +150,8 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}", where="training config", mend="give at least 1")
         if self.batch < 2:
             raise InputError("a batch of one pair has no negatives", where="training config", mend="give batch at least 2")
+        if self.cached < 0 or (self.cached and self.tokens_weight > 0):
+            raise InputError("gradient caching is for losses of descriptors", where="training config", mend="leave out cached or tokens")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}", where="training config", mend="give a decay in [0, 1)")
         data = self.data if isinstance(self.data, SetData) else None

@@ -31,7 +31,7 @@ from crossfix.train.folder import RunFolder
 from crossfix.train.keys import key
 from crossfix.train.opening import Given, Report, open_run
 from crossfix.train.optim import average_, learning_rate, make_optimizer, set_rate
-from crossfix.train.prepare import Prepare
+from crossfix.train.prepare import Prepare, Prepared
 from crossfix.train.reading import Ahead
 from crossfix.train.siamese import Siamese, recompute_
 from crossfix.train.source import Bytes, PairBatch, PairSource, Sampler, Side
@@ -167,11 +167,9 @@ class _Trainer:
             prepared = self.prepare(batch, number, step)
             window.data += time.monotonic() - began
             try:
-                loss = self.wrapped(prepared)
+                total += self._backward(prepared) / config.accumulate
             except NotFiniteError as error:
                 raise self._failed(step, error.what, batch.ids, [batch.ids[row] for row in error.rows]) from error
-            self.fabric.backward(loss / config.accumulate)
-            total += float(loss.detach()) / config.accumulate
         norm = self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
         grad_norm = float(norm) if norm is not None else 0.0
         if not np.isfinite(grad_norm):
@@ -187,6 +185,16 @@ class _Trainer:
             "temperature": round(self.module.loss.temperature, 5),
             "grad_norm": round(grad_norm, 4),
         }
+
+    def _backward(self, batch: Prepared) -> float:
+        """Add a micro-batch's gradients; returns its loss."""
+        parts, pairs = self.config.accumulate, self.config.cached
+        if 0 < pairs < self.config.batch:
+            with self.fabric.autocast():
+                return float(self.module.backward_cached(batch, pairs, lambda part: self.fabric.backward(part / parts)))
+        loss: torch.Tensor = self.wrapped(batch)
+        self.fabric.backward(loss / parts)
+        return float(loss.detach())
 
     def _read(self, number: int) -> PairBatch:
         """Micro-batch ``number``; the sampler begins its epoch before."""

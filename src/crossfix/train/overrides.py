@@ -17,6 +17,7 @@ def overridden(
     *,
     steps: int | None = None,
     batch: int | None = None,
+    cached: int | None = None,
     px: int | None = None,
     encoder: str | None = None,
     pretrained: bool | None = None,
@@ -29,6 +30,7 @@ def overridden(
         config: the recipe's.
         steps: optimiser steps in place of the recipe's steps or epochs.
         batch: pairs of a micro-batch.
+        cached: pairs whose activations are kept at a time.
         px: side of the satellite pictures; panoramas and drone pictures shrink or grow with it, to whole patches.
         encoder: timm name, of convolutional networks with the stride behind a slash (``resnet18/16``). It begins with random numbers, and
             all of it is trained, unless ``pretrained`` is true.
@@ -39,7 +41,7 @@ def overridden(
     Raises:
         InputError: for an encoder written wrongly, or entries that make no sense together.
     """
-    changed: dict[str, Any] = {"batch": batch, "held_out": held_out, "seed": seed, "pretrained": pretrained}
+    changed: dict[str, Any] = {"batch": batch, "cached": cached, "held_out": held_out, "seed": seed, "pretrained": pretrained}
     if steps is not None:
         changed |= {"steps": steps, "epochs": 0}
     arch = config.arch

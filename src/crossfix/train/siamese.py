@@ -5,7 +5,9 @@ Axes: B pairs, N tokens, D entries of a descriptor.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from crossfix.losses.contrastive import InfoNCE
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.encoder import TokenEncoder
 from crossfix.models.gengeo import GenGeo
+from crossfix.train.gradcache import gradcache_step
 from crossfix.train.prepare import Prepared
 
 
@@ -46,12 +49,34 @@ class Siamese(nn.Module):
             satellite_BND, satellite_cls = encoder(batch.satellite_BCHW)
             query_BND, query_cls = encoder(batch.query_BCHW)
             satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
-        loss: torch.Tensor = self.loss(query_BD, satellite_BD, batch.place_B, batch.neutral_BB)
+        loss = self.compare(batch, query_BD, satellite_BD)
         if self.tokens is None or batch.points is None:
             return loss
         points = batch.points
         term: torch.Tensor = self.tokens(query_BND, satellite_BND, points.query_BT2, points.satellite_BT2, points.seen_BT)
         return loss + self.tokens_weight * term
+
+    def compare(self, batch: Prepared, query_BD: torch.Tensor, satellite_BD: torch.Tensor) -> torch.Tensor:
+        """The loss of a micro-batch's descriptors."""
+        loss: torch.Tensor = self.loss(query_BD, satellite_BD, batch.place_B, batch.neutral_BB)
+        return loss
+
+    def backward_cached(self, batch: Prepared, pairs: int, backward: Callable[[torch.Tensor], Any]) -> torch.Tensor:
+        """Loss and gradients of a micro-batch, with the activations of some of its pairs at a time; see `gradcache`.
+
+        Args:
+            batch: the micro-batch.
+            pairs: whose activations are kept at a time.
+            backward: called with scalars in place of ``Tensor.backward``.
+
+        Returns:
+            The loss, detached.
+
+        Raises:
+            ModelError: where the network normalises over its batch.
+        """
+        encode = [partial(self.model, kind="query"), partial(self.model, kind="satellite")]
+        return gradcache_step(encode, partial(self.compare, batch), [batch.query_BCHW, batch.satellite_BCHW], pairs, backward)
 
 
 def recompute_(encoder: TokenEncoder) -> None:
