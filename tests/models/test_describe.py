@@ -10,7 +10,7 @@ from crossfix.errors import ModelError
 from crossfix.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard, Preprocessing
 from crossfix.models.describe import Describer, fit
 from crossfix.models.fold import folded
-from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig, SaladConfig, build
+from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig, MixVprConfig, SaladConfig, build
 
 SALAD = SaladConfig(clusters=16, cluster_dim=16, token_dim=16, hidden=64)
 CONFIGS = {
@@ -220,3 +220,28 @@ def test_satellite_pictures_may_have_a_head_of_their_own():
     some = pictures(2)
     assert not np.allclose(describer.describe(some), describer.describe_query(some)[:, 0], atol=1e-3)
     np.testing.assert_array_equal(describer.describe(some, kind="drone"), describer.describe_query(some)[:, 0])
+
+
+def test_pictures_of_less_of_the_horizon_are_narrower():
+    model, card = model_of("dinov2")
+    describer = Describer(model, dataclasses.replace(card, preprocessing=Preprocessing(70, ground_hw=(42, 280))), precision="float32")
+    panorama = np.random.default_rng(0).integers(0, 256, (42, 280, 3), np.uint8)
+    some = panorama[:, 70:210]
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    with torch.no_grad():
+        want = model(((torch.from_numpy(some.copy()).permute(2, 0, 1).float() / 255 - mean) / std)[None], "query").numpy()
+    np.testing.assert_allclose(describer.describe([some], kind="ground", fov_deg=180), want, atol=1e-5)
+    np.testing.assert_array_equal(
+        describer.describe_query([some], kind="ground", fov_deg=178)[:, 0], describer.describe([some], kind="ground", fov_deg=180)
+    )
+    np.testing.assert_array_equal(describer.describe([some], kind="drone", fov_deg=180), describer.describe([some], kind="drone"))
+    with pytest.raises(ModelError, match="cannot show 400 degrees"):
+        describer.describe([some], kind="ground", fov_deg=400)
+
+
+def test_heads_of_one_size_see_every_field_of_view_at_it():
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIGS["dinov2"], head=MixVprConfig(channels=8))
+    describer = Describer(build(config).eval(), ModelCard("mix", config, Preprocessing(70, ground_hw=(70, 70))))
+    some = [np.random.default_rng(0).integers(0, 256, (42, 100, 3), np.uint8)]
+    np.testing.assert_array_equal(describer.describe(some, kind="ground", fov_deg=90), describer.describe(some, kind="ground"))

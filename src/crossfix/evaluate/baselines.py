@@ -29,11 +29,13 @@ class ColourHistogram:
     dim = _BINS**3
     sha256 = hashlib.sha256(b"colour-histogram 1").hexdigest()
 
-    def describe(self, images: Sequence[Picture] | Picture, *, kind: Kind = "satellite") -> npt.NDArray[np.float32]:
+    def describe(self, images: Sequence[Picture] | Picture, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> npt.NDArray[np.float32]:
         """Pictures (H, W, 3) uint8 of any size to (B, 512) float32 of unit norm; whatever they show is described alike."""
         return np.stack([self._one(image) for image in images])
 
-    def describe_query(self, images: Sequence[Picture] | Picture, *, kind: Kind = "query") -> npt.NDArray[np.float32]:
+    def describe_query(
+        self, images: Sequence[Picture] | Picture, *, kind: Kind = "query", fov_deg: float = 360.0
+    ) -> npt.NDArray[np.float32]:
         """The same as (B, 1, 512): a histogram is the same at every heading."""
         return self.describe(images)[:, None]
 
@@ -58,11 +60,13 @@ class RotatedHog:
     turns = 12
     sha256 = hashlib.sha256(b"rotated-hog 1").hexdigest()
 
-    def describe(self, images: Sequence[Picture] | Picture, *, kind: Kind = "satellite") -> npt.NDArray[np.float32]:
+    def describe(self, images: Sequence[Picture] | Picture, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> npt.NDArray[np.float32]:
         """Pictures (H, W, 3) uint8 of any size, as they stand, to (B, D) float32 of unit norm; all kinds alike."""
         return np.stack([_hog(_small_grey(image)) for image in images])
 
-    def describe_query(self, images: Sequence[Picture] | Picture, *, kind: Kind = "query") -> npt.NDArray[np.float32]:
+    def describe_query(
+        self, images: Sequence[Picture] | Picture, *, kind: Kind = "query", fov_deg: float = 360.0
+    ) -> npt.NDArray[np.float32]:
         """Pictures turned by 0, 30, ... 330 degrees to (B, 12, D) float32 of unit norm, for `evaluate_pairs`."""
         turned_BRD = np.empty((len(images), self.turns, self.dim), np.float32)
         for row, image in enumerate(images):

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 class Describe(Protocol):
     """From pictures, all of one kind where it is given, to their descriptors."""
 
-    def __call__(self, images: list[npt.NDArray[np.uint8]], /, *, kind: Kind = ...) -> Floats: ...  # noqa: D102
+    def __call__(self, images: list[npt.NDArray[np.uint8]], /, *, kind: Kind = ..., fov_deg: float = ...) -> Floats: ...  # noqa: D102
 
 
 class Measurable(Protocol):
@@ -25,7 +25,7 @@ class Measurable(Protocol):
 
     ``describe`` gives gallery images one descriptor each, (B, D); ``describe_query`` gives queries of unknown heading as many as the method
     needs, (B, R, D), of which the best one counts for each gallery image. Both are told the kind of the images where it is known:
-    models of panoramas take pictures from the ground at another size.
+    models of panoramas take pictures from the ground at another size, and where these show less than the whole horizon, at a narrower one.
     """
 
     @property
@@ -34,8 +34,8 @@ class Measurable(Protocol):
     def sha256(self) -> str: ...  # noqa: D102
     @property
     def dim(self) -> int: ...  # noqa: D102
-    def describe(self, images: list[npt.NDArray[np.uint8]], /, *, kind: Kind = ...) -> Floats: ...  # noqa: D102
-    def describe_query(self, images: list[npt.NDArray[np.uint8]], /, *, kind: Kind = ...) -> Floats: ...  # noqa: D102
+    def describe(self, images: list[npt.NDArray[np.uint8]], /, *, kind: Kind = ..., fov_deg: float = ...) -> Floats: ...  # noqa: D102
+    def describe_query(self, images: list[npt.NDArray[np.uint8]], /, *, kind: Kind = ..., fov_deg: float = ...) -> Floats: ...  # noqa: D102
 
 
 def open_measurable(name: str) -> Measurable:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ GROUPS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
     "occlusion": tuple((name, DIALS[name].levels) for name in ("rectangles", "blob")),
 }
 """Words for several dials: the multi-weather protocol's ten conditions at their published strength, all corruptions, all occlusions."""
+
+FIELDS_OF_VIEW = frozenset({"fov", "fov_aligned", "perspective"})
+"""Dials whose level is how many degrees of the horizon a picture still shows: models of panoramas are told."""
 
 Score = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], dict[str, Any]]
 
@@ -105,7 +109,8 @@ def sweep(
             return stress(picture, to.dial, to.level, image_id=image_id, seed=seed)
 
         if setting.side == "query":
-            found = score(describe_views(views, model.describe_query, told, change), gallery_GD)
+            describe = partial(model.describe_query, fov_deg=setting.level) if setting.dial in FIELDS_OF_VIEW else model.describe_query
+            found = score(describe_views(views, describe, told, change), gallery_GD)
         else:
             found = score(query_QRD, describe_views(views, model.describe, told, change))
         rows.append({"dial": setting.dial, "level": setting.level, "side": setting.side, **found})

@@ -19,6 +19,7 @@ from crossfix.errors import ModelError
 from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
+from crossfix.models.mixvpr import MixVpr
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -68,7 +69,7 @@ class Describer:
                 net.encoder.bfloat16()
         self._net = net.to(self._device)
 
-    def describe(self, images: Images, *, kind: Kind = "satellite") -> NDArray[np.float32]:
+    def describe(self, images: Images, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """Describe pictures.
 
         Args:
@@ -76,6 +77,8 @@ class Describer:
                 input: where proportions matter, crop before.
             kind: from where they look, all of them. Pictures from the ground have a size of their own in models of panoramas; some models
                 have a head of their own for satellite pictures.
+            fov_deg: how much of the horizon pictures from the ground show: a model of panoramas takes those of less at a narrower size (but
+                for MixVPR heads, which know one size).
 
         Returns:
             (B, D) float32 of unit norm, rows in the pictures' order.
@@ -84,31 +87,42 @@ class Describer:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
         desc_BD = np.empty((len(images), self.dim), np.float32)
-        for start, pixels_BHWC in self._batches(images, kind):
+        for start, pixels_BHWC in self._batches(images, kind, fov_deg):
             desc_BD[start : start + len(pixels_BHWC)] = self._forward(pixels_BHWC, "satellite" if kind == "satellite" else "query")
         if not np.isfinite(desc_BD).all():
             row = int(np.flatnonzero(~np.isfinite(desc_BD).all(1))[0])
             raise ModelError(f"the descriptor of picture {row} is not finite", where=self.model_id, mend="check the model's weights")
         return desc_BD
 
-    def describe_query(self, images: Images, *, kind: Kind = "query") -> NDArray[np.float32]:
+    def describe_query(self, images: Images, *, kind: Kind = "query", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """Describe pictures of unknown heading, at as many quarter turns as the model's card asks for.
 
         Args:
             images: as for `describe`.
             kind: likewise.
+            fov_deg: likewise.
 
         Returns:
             (B, R, D) float32 of unit norm; a picture's score is its best turn's.
         """
-        turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind) for turn in range(self.card.query_turns)]
+        turns = range(self.card.query_turns)
+        turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
 
-    def _batches(self, images: Images, kind: Kind) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def _size(self, kind: Kind, fov_deg: float) -> tuple[tuple[int, int], GroundFit]:
+        """Height and width of the input for pictures of a kind, and how they are fitted."""
         preprocessing = self.card.preprocessing
-        ground = preprocessing.ground_hw if kind == "ground" else None
-        hw = ground or (self.input_px, self.input_px)
-        how: GroundFit = preprocessing.ground_fit if ground else "whole"
+        if kind != "ground" or preprocessing.ground_hw is None:
+            return (self.input_px, self.input_px), "whole"
+        if not 0 < fov_deg <= 360:
+            raise ModelError(f"pictures cannot show {fov_deg:g} degrees of the horizon", mend="give more than 0 and at most 360")
+        height, width = preprocessing.ground_hw
+        if fov_deg < 360 and not isinstance(self._net.head, MixVpr):
+            width = max(1, round(width * fov_deg / 360 / self._net.encoder.stride)) * self._net.encoder.stride
+        return (height, width), preprocessing.ground_fit
+
+    def _batches(self, images: Images, kind: Kind, fov_deg: float) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        hw, how = self._size(kind, fov_deg)
         for start in range(0, len(images), self._batch):
             rows = range(start, min(start + self._batch, len(images)))
             pixels_BHWC = np.empty((len(rows), *hw, 3), np.uint8)
