@@ -131,6 +131,6 @@ if __name__ == "__main__":
     from crossfix.evaluate.positives import of_ids
     from crossfix.evaluate.ranks import WrongAbove
     from crossfix.evaluate.score import score
-    from crossfix.evaluate.similarity import Similarity, View
+    from crossfix.index.similarity import Similarity, View
 
     main()

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import timm
 import torch
 from typer.testing import CliRunner
 
@@ -50,6 +51,46 @@ def test_export(run, tmp_path):
     assert load_model(tmp_path / "out")[1].dtype == "float32"
 
 
+def mixvpr_checkpoint():
+    """MixVPR's release in its names and shapes, with a ResNet-18."""
+    original = timm.create_model("resnet18", features_only=True, out_indices=(3,))
+    tensors = {f"backbone.model.{name}": tensor for name, tensor in original.state_dict().items()}
+    for layer, wide, narrow in (("mix.0.mix.1", 16, 16), ("mix.0.mix.3", 16, 16), ("channel_proj", 256, 8), ("row_proj", 16, 4)):
+        tensors |= {f"aggregator.{layer}.weight": torch.randn(narrow, wide), f"aggregator.{layer}.bias": torch.randn(narrow)}
+    return tensors | {"aggregator.mix.0.mix.0.weight": torch.randn(16), "aggregator.mix.0.mix.0.bias": torch.randn(16)}
+
+
+def test_import(tmp_path):
+    torch.save(mixvpr_checkpoint(), tmp_path / "resnet18_mixvpr.ckpt")
+    told = json.loads(call("import", tmp_path / "resnet18_mixvpr.ckpt", "--as", "mixvpr", "-o", tmp_path / "out", "--json").stdout)
+    _, card = load_model(tmp_path / "out")
+    assert (told["name"], told["encoder"], told["px"], told["sha256"]) == ("resnet18_mixvpr", "resnet18", 64, card.sha256)
+    assert (told["licence"], told["head_trained"]) == ("LicenseRef-unknown", True)
+    text = call(
+        "import", tmp_path / "resnet18_mixvpr.ckpt", "--as", "mixvpr", "-o", tmp_path / "b", "--name", "x", "--ground", "64x64"
+    ).stdout
+    assert "use it with --model" in text
+    assert (load_model(tmp_path / "b")[1].name, load_model(tmp_path / "b")[1].preprocessing.ground_hw) == ("x", (64, 64))
+
+
+def test_what_cannot_be_imported(tmp_path):
+    file = tmp_path / "theirs.pth"
+    torch.save({**mixvpr_checkpoint(), "extra": torch.ones(1)}, file)
+    (tmp_path / "cut.pth").write_bytes(file.read_bytes()[:5000])
+    for args, says in [
+        ((file, "--as", "mixvpr"), r"theirs.pth: the tensors are not as published: 1 unexpected \(extra\)"),
+        ((file, "--as", "salad"), "it looks like --as mixvpr"),
+        ((file, "--as", "salat"), "no importer of this name; choose from"),
+        ((file, "--as", "mixvpr", "--ground", "wide"), "wide is no size"),
+        ((tmp_path / "cut.pth", "--as", "mixvpr"), "cut short or damaged"),
+        ((tmp_path / "none.pth", "--as", "mixvpr"), "no such file"),
+    ]:
+        with pytest.raises(CrossfixError, match=says) as caught:
+            call("import", *args, "-o", tmp_path / "out")
+        assert caught.value.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be(run, tmp_path):
     for args, error, says in [
         (("info", "gengeo-tny"), ModelError, "did you mean gengeo-tiny"),
@@ -64,5 +105,5 @@ def test_what_cannot_be(run, tmp_path):
 
 
 def test_help_has_examples():
-    for command in ("list", "info", "export"):
+    for command in ("list", "info", "export", "import"):
         assert "Example: crossfix model" in call(command, "--help").stdout

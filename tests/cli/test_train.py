@@ -17,7 +17,7 @@ def tiny() -> TrainConfig:
     return TrainConfig(
         recipe="tiny",
         arch=ArchConfig("test_resnet", 32, GemConfig(16), stride=8),
-        bank=BankPlan(("farmland",), places=6, seed=0, px=32, epochs=1, views=1),
+        data=BankPlan(("farmland",), places=6, seed=0, px=32, epochs=1, views=1),
         steps=2,
         batch=2,
         held_out=2,
@@ -57,4 +57,20 @@ def test_train_renders_trains_and_goes_on(tmp_path: Path, capsys: pytest.Capture
 def test_an_unknown_recipe_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["train", "nonsense", "-o", str(tmp_path / "run")]) == 2
     assert "there is no such recipe; choose one of gengeo-tiny" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "this recipe trains on cvusa; say where it is: --data cvusa:ROOT"),
+        (("--data", "cvact:somewhere"), "gengeo-cvusa trains on cvusa; give --data cvusa:ROOT"),
+        (("--data", "somewhere"), "is not written NAME:ROOT"),
+        (("--data", "cvusa:nowhere"), "there is no such folder"),
+        (("--data", "cvusa:nowhere", "--encoder", "resnet18/half"), "write it like resnet18/16"),
+    ],
+)
+def test_data_that_does_not_fit_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], says: str):
+    assert main(["train", "gengeo-cvusa", "-o", str(tmp_path / "run"), *options]) == 2
+    assert says in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()

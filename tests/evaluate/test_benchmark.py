@@ -51,10 +51,10 @@ def test_results_are_written_with_their_provenance(folder: Path, tmp_path: Path)
 class Blind:
     model_id, sha256, dim = "blind", "0" * 64, 4
 
-    def describe(self, images):
+    def describe(self, images, *, kind=None):
         return np.ones((len(images), 4), np.float32)
 
-    def describe_query(self, images):
+    def describe_query(self, images, *, kind=None):
         return self.describe(images)[:, None]
 
 

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossfix.evaluate import ranks, similarity
+from crossfix.evaluate import ranks
 from crossfix.evaluate.positives import of_ids, of_pairs
 from crossfix.evaluate.ranks import NEVER, WrongAbove
-from crossfix.evaluate.similarity import Similarity, View
+from crossfix.index import similarity
+from crossfix.index.similarity import Similarity, View
 
 
 def counted(query, gallery, lists, *, unit=True, left_out=None, neutral=None, **size):

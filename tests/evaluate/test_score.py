@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossfix.errors import DataError
-from crossfix.evaluate import similarity
 from crossfix.evaluate.arrays import DescriptorSet, read_descriptors
 from crossfix.evaluate.score import score
 from crossfix.geo.geodesy import distance_m
+from crossfix.index import similarity
 from slow_scores import denseuav, greater, gtauav, near_recall, strict, university
 
 

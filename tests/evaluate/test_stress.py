@@ -13,7 +13,7 @@ from crossfix.data.university1652 import University1652
 from crossfix.data.view import View
 from crossfix.errors import InputError
 from crossfix.evaluate.baselines import ColourHistogram
-from crossfix.evaluate.stress import GROUPS, Setting, settings
+from crossfix.evaluate.stress import GROUPS, Setting, settings, sweep
 from crossfix.evaluate.task import evaluate_dataset
 
 
@@ -88,9 +88,9 @@ class Recorder(ColourHistogram):
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
 
-    def describe_query(self, images):
+    def describe_query(self, images, *, kind=None):
         self.seen += list(images)
-        return super().describe_query(images)
+        return super().describe_query(images, kind=kind)
 
 
 class FirstRow(ColourHistogram):
@@ -98,7 +98,7 @@ class FirstRow(ColourHistogram):
 
     dim = 3
 
-    def describe(self, images):
+    def describe(self, images, *, kind=None):
         first = np.stack([image[0, 0].astype(np.float32) + 1 for image in images])
         return first / np.linalg.norm(first, axis=1, keepdims=True)
 
@@ -128,3 +128,23 @@ def test_queries_are_changed_as_the_dial_says_and_the_rest_stays(university: Uni
     np.testing.assert_array_equal(model.seen[-4], last)
     again = evaluate_dataset(ColourHistogram(), university, "test", "d2s", stress=["blob", "quarter_turn"], seed=5)
     assert sorted(map(str, again["stress"])) == sorted(map(str, results["stress"]))
+
+
+def test_models_are_told_how_much_of_the_horizon_is_left(tmp_path: Path):
+    panorama, tile = tmp_path / "panorama.png", tmp_path / "tile.png"
+    for path, size in ((panorama, (40, 160)), (tile, (40, 40))):
+        cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
+    views = [View(panorama, "a", "ground")], [View(tile, "a", "satellite")]
+    task = Task("made", "test", "g2s", *views, [np.array([0])], None, None)
+    told: list[tuple[str, float, int]] = []
+
+    class Told(ColourHistogram):
+        def describe_query(self, images, *, kind="query", fov_deg=360.0):
+            told.append((kind, fov_deg, images[0].shape[1]))
+            return super().describe_query(images)
+
+    model = Told()
+    query, gallery = np.ones((1, 1, model.dim), np.float32), np.ones((1, model.dim), np.float32)
+    sweep(model, task, tmp_path, settings(["fov", "heading"], task), query, gallery, lambda query_QRD, gallery_GD: {})
+    assert told[:4] == [("ground", fov, round(160 * fov / 360)) for fov in (360.0, 180.0, 90.0, 70.0)]
+    assert {row[1:] for row in told[4:]} == {(360.0, 160)}

@@ -15,6 +15,7 @@ from crossfix.data.university1652 import University1652
 from crossfix.data.view import View
 from crossfix.errors import InputError, RunError
 from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
+from crossfix.evaluate.describe import describe_views
 from crossfix.evaluate.task import described, evaluate_dataset, score_task
 
 
@@ -99,3 +100,42 @@ def test_images_right_by_distance_are_scored_strictly_alone(tmp_path: Path):
     assert results["strict"]["R@1"] == 1.0
     assert results["strict"]["Dis@1"] == pytest.approx(11.1, abs=0.1)
     assert results["intervals95"]["R@1"] == [1.0, 1.0]
+
+
+class Told(ColourHistogram):
+    """Notes of which kind it is told the images are."""
+
+    def __init__(self) -> None:
+        self.kinds: list[tuple[str, int]] = []
+
+    def describe(self, images, *, kind="not told"):
+        self.kinds.append((kind, len(images)))
+        return super().describe(images)
+
+    def describe_query(self, images, *, kind="not told"):
+        return self.describe(images, kind=kind)[:, None]
+
+
+def test_models_are_told_what_kind_of_view_they_describe(university: University1652, tmp_path: Path):
+    model = Told()
+    evaluate_dataset(model, university, "test", "d2s")
+    assert model.kinds == [("satellite", 5), ("drone", 12)]
+    for half in ("query", "gallery"):
+        for number in range(2):
+            (tmp_path / half / str(number)).mkdir(parents=True)
+            Image.fromarray(picture(number)).save(tmp_path / half / str(number) / "a.png")
+    model = Told()
+    evaluate_dataset(model, Folder(tmp_path), "all", "any")
+    assert model.kinds == [("not told", 2), ("not told", 2)]
+
+
+def test_views_of_several_kinds_are_described_kind_by_kind(tmp_path: Path):
+    kinds = ["ground", "drone", "ground", None]
+    views = []
+    for number, kind in enumerate(kinds):
+        Image.fromarray(picture(number)).save(tmp_path / f"{number}.png")
+        views.append(View(tmp_path / f"{number}.png", str(number), kind))
+    model = Told()
+    found = describe_views(views, model.describe)
+    assert model.kinds == [("ground", 2), ("drone", 1), ("not told", 1)]
+    np.testing.assert_array_equal(found, ColourHistogram().describe([view.read() for view in views]))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from crossfix.errors import RunError
 from crossfix.losses import InfoNCE
+from crossfix.losses.contrastive import NotFiniteError
 
 
 def pair(batch=6, dim=5, seed=0):
@@ -88,3 +89,24 @@ def test_values_that_are_not_finite_are_named():
 def test_a_single_row_has_no_negatives():
     query, gallery = (x.float() for x in pair(1))
     assert InfoNCE()(query, gallery).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_neutral_pairs_are_left_out_both_ways():
+    query, gallery = pair()
+    neutral = torch.zeros(6, 6, dtype=torch.bool)
+    neutral[0, 3] = neutral[4, 1] = neutral[2, 2] = True  # the last is its own partner, which stays
+    logits = (query @ gallery.T / 0.07).masked_fill(neutral & ~torch.eye(6, dtype=torch.bool), -torch.inf)
+    rows = torch.arange(6)
+    expected = (F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, rows)) / 2
+    torch.testing.assert_close(InfoNCE(0.07, 0.0).double()(query, gallery, neutral_BB=neutral), expected, atol=1e-6, rtol=1e-6)
+    both = InfoNCE(0.07, 0.0).double()(query, gallery, torch.arange(6), neutral)
+    torch.testing.assert_close(both, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_rows_that_are_not_finite_are_told():
+    query, gallery = pair()
+    query[1, 0] = torch.nan
+    gallery[4] = torch.inf
+    with pytest.raises(NotFiniteError) as caught:
+        InfoNCE().double()(query, gallery)
+    assert caught.value.rows == [1, 4]

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ from crossfix.errors import ModelError
 from crossfix.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard, Preprocessing
 from crossfix.models.describe import Describer, fit
 from crossfix.models.fold import folded
-from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig, SaladConfig, build
+from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig, MixVprConfig, SaladConfig, build
 
 SALAD = SaladConfig(clusters=16, cluster_dim=16, token_dim=16, hidden=64)
 CONFIGS = {
@@ -211,3 +212,72 @@ def test_prepared_pictures_have_the_same_descriptors():
     describer = Describer(*model_of("resnet"))
     given = pictures(6)
     np.testing.assert_array_equal(describer.describe(given), describer.describe([describer.prepare(image) for image in given]))
+
+
+def test_pictures_from_the_ground_have_a_size_of_their_own():
+    model, card = model_of("dinov2")
+    sized = dataclasses.replace(card, preprocessing=Preprocessing(70, ground_hw=(42, 140)))
+    panorama = [np.random.default_rng(0).integers(0, 256, (80, 160, 3), np.uint8)]
+    describer = Describer(model, sized, precision="float32")
+    with torch.no_grad():
+        mean, std = torch.tensor(IMAGENET_MEAN).view(3, 1, 1), torch.tensor(IMAGENET_STD).view(3, 1, 1)
+        want = model(((torch.from_numpy(fit(panorama[0], (42, 140))).permute(2, 0, 1).float() / 255 - mean) / std)[None]).numpy()
+    np.testing.assert_allclose(describer.describe(panorama, kind="ground"), want, atol=1e-5)
+    np.testing.assert_array_equal(describer.describe_query(panorama, kind="ground")[:, 0], describer.describe(panorama, kind="ground"))
+    square = Describer(model, card, precision="float32")
+    for kind in ("satellite", "drone", "query"):
+        np.testing.assert_array_equal(describer.describe(panorama, kind=kind), square.describe(panorama))
+    np.testing.assert_array_equal(square.describe(panorama, kind="ground"), square.describe(panorama))  # none of its own
+    assert describer.sha256 != square.sha256
+
+
+def test_the_middle_of_a_panorama_has_as_many_pixels_a_degree_down_as_across():
+    rows = np.repeat(np.arange(180, dtype=np.uint8)[:, None], 360, 1)[..., None].repeat(3, 2)  # a whole sphere, a row a degree
+    assert fit(rows, (60, 360), "middle")[:, 0, 0].tolist() == list(range(60, 120))
+    flat = rows[60:120]
+    np.testing.assert_array_equal(fit(flat, (60, 360), "middle"), fit(flat, (60, 360)))
+    np.testing.assert_array_equal(fit(flat[20:], (60, 360), "middle"), fit(flat[20:], (60, 360)))  # nothing to cut
+
+
+def test_a_card_without_panoramas_is_what_it_was():
+    _, card = model_of("dinov2")
+    assert set(card.to_dict()["preprocessing"]) == {"px", "mean", "std", "interpolation"}
+    sized = dataclasses.replace(card, preprocessing=Preprocessing(70, ground_hw=(42, 140), ground_fit="middle"))
+    assert ModelCard.from_dict(json.loads(json.dumps(sized.to_dict()))) == sized
+    assert ModelCard.from_dict(card.to_dict()) == card
+    with pytest.raises(ModelError, match="no size this version knows"):
+        dataclasses.replace(card, preprocessing=Preprocessing(70, ground_fit="top"))  # type: ignore[arg-type]
+
+
+def test_satellite_pictures_may_have_a_head_of_their_own():
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIGS["dinov2"], separate_heads=True)
+    describer = Describer(build(config).eval(), ModelCard("two", config, Preprocessing(70)), precision="float32")
+    some = pictures(2)
+    assert not np.allclose(describer.describe(some), describer.describe_query(some)[:, 0], atol=1e-3)
+    np.testing.assert_array_equal(describer.describe(some, kind="drone"), describer.describe_query(some)[:, 0])
+
+
+def test_pictures_of_less_of_the_horizon_are_narrower():
+    model, card = model_of("dinov2")
+    describer = Describer(model, dataclasses.replace(card, preprocessing=Preprocessing(70, ground_hw=(42, 280))), precision="float32")
+    panorama = np.random.default_rng(0).integers(0, 256, (42, 280, 3), np.uint8)
+    some = panorama[:, 70:210]
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    with torch.no_grad():
+        want = model(((torch.from_numpy(some.copy()).permute(2, 0, 1).float() / 255 - mean) / std)[None], "query").numpy()
+    np.testing.assert_allclose(describer.describe([some], kind="ground", fov_deg=180), want, atol=1e-5)
+    np.testing.assert_array_equal(
+        describer.describe_query([some], kind="ground", fov_deg=178)[:, 0], describer.describe([some], kind="ground", fov_deg=180)
+    )
+    np.testing.assert_array_equal(describer.describe([some], kind="drone", fov_deg=180), describer.describe([some], kind="drone"))
+    with pytest.raises(ModelError, match="cannot show 400 degrees"):
+        describer.describe([some], kind="ground", fov_deg=400)
+
+
+def test_heads_of_one_size_see_every_field_of_view_at_it():
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIGS["dinov2"], head=MixVprConfig(channels=8))
+    describer = Describer(build(config).eval(), ModelCard("mix", config, Preprocessing(70, ground_hw=(70, 70))))
+    some = [np.random.default_rng(0).integers(0, 256, (42, 100, 3), np.uint8)]
+    np.testing.assert_array_equal(describer.describe(some, kind="ground", fov_deg=90), describer.describe(some, kind="ground"))

@@ -12,16 +12,22 @@ SMALL = {"depth": 3, "embed_dim": 48, "num_heads": 3}
 
 
 def with_noise(encoder):
-    """Position embeddings, class token and registers that are not near zero, so that a wrong one is seen."""
+    """Position embeddings, class token, registers and layers' scales that are not near zero, so that a wrong one is seen."""
     torch.manual_seed(0)
+    for name, p in encoder.net.named_parameters():
+        if name.endswith(".gamma"):
+            torch.nn.init.ones_(p)
     for name in ("pos_embed", "cls_token", "reg_token"):
         if getattr(encoder.net, name, None) is not None:
             torch.nn.init.normal_(getattr(encoder.net, name))
     return encoder.eval()
 
 
-@pytest.mark.parametrize("name", [DINO, DINO_REG, "deit3_small_patch16_224", "vit_base_patch16_clip_224", "vit_base_patch16_siglip_224"])
-@pytest.mark.parametrize("grid", [(16, 16), (9, 20)])
+@pytest.mark.parametrize(
+    "name",
+    [DINO, DINO_REG, "vit_giant_patch14_dinov2", "deit3_small_patch16_224", "vit_base_patch16_clip_224", "vit_base_patch16_siglip_224"],
+)
+@pytest.mark.parametrize("grid", [(16, 16), (10, 54)])
 def test_transformers_equal_timm(name, grid):
     kwargs = {**SMALL, "global_pool": "avg"} if "siglip" in name else SMALL
     patch = 14 if "dinov2" in name else 16
@@ -38,20 +44,33 @@ def test_transformers_equal_timm(name, grid):
     assert encoder.grid(*img.shape[-2:]) == grid
 
 
-def test_convention_original_positions_are_the_default_for_dinov2_without_registers():
+@pytest.mark.parametrize("grid", [(10, 55), (27, 27)])
+def test_convention_original_positions_are_the_default_for_dinov2_without_registers(grid):
+    """For panoramas as for square pictures."""
     encoder = with_noise(TokenEncoder(DINO, img_px=224, **SMALL))
-    img = torch.randn(1, 3, 140, 280)
+    size = (14 * grid[0], 14 * grid[1])
+    img = torch.randn(1, 3, *size)
     with torch.no_grad():
         tok, _ = encoder(img)
         timms, _ = with_noise(TokenEncoder(DINO, img_px=224, positions="timm", **SMALL)).requires_grad_(False)(img)
-        fixed = timm.create_model(DINO, num_classes=0, img_size=(140, 280), **SMALL).eval()
+        fixed = timm.create_model(DINO, num_classes=0, img_size=size, **SMALL).eval()
         state = encoder.net.state_dict()
         pos = state["pos_embed"]
-        state["pos_embed"] = torch.cat([pos[:, :1], resample_positions(pos[:, 1:], (37, 37), (10, 20), offset=0.1)], 1)
+        state["pos_embed"] = torch.cat([pos[:, :1], resample_positions(pos[:, 1:], (37, 37), grid, offset=0.1)], 1)
         fixed.load_state_dict(state)
         whole = fixed.forward_features(img)
     torch.testing.assert_close(tok, whole[:, 1:])
     assert (tok - timms).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("grid", [(10, 55), (27, 27)])
+def test_with_registers_original_and_timm_are_the_same(grid):
+    """DINOv2's authors resample these to the exact size, antialiased, as timm does."""
+    img = torch.randn(1, 3, 14 * grid[0], 14 * grid[1])
+    first, second = (with_noise(TokenEncoder(DINO_REG, img_px=224, positions=how, **SMALL)) for how in ("original", "timm"))
+    second.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(first(img)[0], second(img)[0])
 
 
 def test_registers_are_skipped():
@@ -90,6 +109,40 @@ def test_only_the_last_blocks_and_the_final_norm_train():
     for wrong in (-1, 4):
         with pytest.raises(ModelError, match="of 3 blocks"):
             encoder.train_last_blocks(wrong)
+
+
+def kept_for_backward(encoder):
+    """Bytes that a training step's forward pass keeps, parameters aside."""
+    own = {p.data_ptr() for p in encoder.parameters()}
+    kept = []
+
+    def pack(tensor):
+        if tensor.data_ptr() not in own:
+            kept.append(tensor.nbytes)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        encoder.train()(torch.randn(1, 3, 56, 56))
+    return sum(kept)
+
+
+def test_frozen_blocks_keep_no_activations():
+    """A network twice as deep keeps no byte more, as long as equally many of its blocks train."""
+
+    def kept(depth, **trained):
+        return kept_for_backward(TokenEncoder(DINO, img_px=56, **{**SMALL, "depth": depth}, **trained))
+
+    assert kept(3, trainable_blocks=1) == kept(6, trainable_blocks=1) > 0
+    assert kept(3, trainable_blocks=1) < kept(3, trainable_blocks=2) < kept(3, trainable_blocks=3) < kept(3)
+
+
+def test_frozen_blocks_drop_nothing():
+    encoder = with_noise(TokenEncoder(DINO, img_px=56, **SMALL, trainable_blocks=0, drop_path_rate=0.5, pos_drop_rate=0.5))
+    img = torch.randn(1, 3, 56, 56)
+    still = encoder(img)[0]
+    torch.testing.assert_close(encoder.train()(img)[0], still)
+    encoder.train_last_blocks(3)
+    assert (encoder(img)[0] - still).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(

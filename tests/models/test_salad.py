@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from crossfix.errors import ModelError
-from crossfix.models.salad import Salad, transport_plan
+from crossfix.models.salad import Salad
+from crossfix.models.transport import transport_plan
 
 
 def small(dim=10, **sizes):
     torch.manual_seed(0)
     head = Salad(dim, **{"clusters": 4, "cluster_dim": 3, "token_dim": 5, "hidden": 8, **sizes}).eval()
-    for layer in (head.token[-1], head.feature[-1], head.score[-1]):
-        torch.nn.init.normal_(layer.bias)  # the default is too small to notice a bias that was left out
+    for part in (head.token, head.feature, head.score):
+        if part is not None:
+            torch.nn.init.normal_(part[-1].bias)  # the default is too small to notice a bias that was left out
     return head
 
 
@@ -193,3 +195,40 @@ def test_memory_does_not_hold_tokens_times_clusters_times_features():
     )
     used_mb = int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
     assert used_mb < 150
+
+
+def test_without_a_global_part():
+    head = small(token_dim=0)
+    tok = torch.randn(2, 30, 10)
+    assert head.token is None
+    assert head(tok).shape == (2, 12) == (2, head.out_dim)
+    torch.manual_seed(1)
+    with_global = Salad(10, 4, 3, 5, 8).eval()
+    with_global.load_state_dict(head.state_dict(), strict=False)
+    clusters = with_global(tok)[:, 5:]
+    torch.testing.assert_close(head(tok), clusters / clusters.norm(dim=1, keepdim=True))
+
+
+def test_clusters_weighed_by_what_they_take():
+    head = small(dustbin="column", cluster_weight="mass")
+    tok = 2 * torch.randn(2, 30, 10)
+    mass = head.assign(tok).sum(2)
+    clusters = head(tok)[:, 5:].reshape(2, 3, 4)
+    torch.testing.assert_close(clusters.square().sum(1), 4 / 5 * mass / mass.sum(1, keepdim=True))
+    fixed = [small(cluster_weight=weight, iterations=100)(tok) for weight in ("equal", "mass")]
+    torch.testing.assert_close(*fixed, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [{"dustbin": "bag"}, {"cluster_weight": "much"}, {"relaxation": -0.5}, {"iterations": 0}])
+def test_forms_there_are_not(wrong):
+    with pytest.raises(ModelError, match=r"SALAD (knows no|cannot work)"):
+        small(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("form", "more"), [("fixed", set()), ("relaxed", set()), ("column", set()), ("gate", {"keep"}), ("partial", {"keep"})]
+)
+def test_a_published_checkpoint_fits_every_form_with_a_dustbin(form, more):
+    missing, unexpected = small(dustbin=form).load_state_dict(small().state_dict(), strict=False)
+    assert {name.split(".")[0] for name in missing} == more
+    assert not unexpected

@@ -28,3 +28,12 @@ def make_bank(places: int = 40, epochs: int = 2, views: int = 2, px: int = 48, s
 @pytest.fixture(scope="session")
 def bank() -> PairBank:
     return make_bank()
+
+
+@pytest.fixture(scope="session")
+def large_bank() -> PairBank:
+    """Pictures of the bundled model's size, in worlds, with headings."""
+    bank = make_bank(places=60, epochs=2, views=4, px=128)
+    bank.truth["world_seed"] = np.repeat(range(5), 12)
+    bank.truth["heading_deg"][:] = np.random.default_rng(0).uniform(0, 360, bank.truth["heading_deg"].shape)
+    return bank

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from crossfix.errors import InputError
-from crossfix.train.pairs import PairSampler, split_places
-from crossfix.worlds.pairs import PairBank
+from crossfix.train.pairs import BankSource, split_places
 
 
 def test_split_is_whole_disjoint_and_fair():
@@ -23,45 +22,38 @@ def test_split_refuses_to_leave_nothing(held: int):
         split_places(["a"] * 100, held)
 
 
-def test_no_place_twice_in_a_batch_and_all_equally_often(bank):
-    rows = np.arange(3, 40)
-    sampler = PairSampler(bank, rows, 6, seed=1)
-    assert sampler.batches_per_epoch == 6
-    for epoch in range(3):
-        seen = np.concatenate([sampler.places(epoch * 6 + batch) for batch in range(6)])
-        assert len(set(seen.tolist())) == 36
-        assert set(seen.tolist()) <= set(rows.tolist())
-
-
-def test_batches_do_not_depend_on_what_was_read_before(bank):
-    one, other = (PairSampler(bank, np.arange(40), 8, seed=1) for _ in range(2))
+def test_pictures_do_not_depend_on_what_was_read_before(bank):
+    one, other = (BankSource(bank, 8, seed=1) for _ in range(2))
+    rows = np.arange(3, 11)
     for number in range(7):
-        one.read(number)
-    first, again = one.read(7), other.read(7)
-    np.testing.assert_array_equal(first.place_B, again.place_B)
+        one.read(rows, number)
+    first, again = one.read(rows, 7), other.read(rows, 7)
     np.testing.assert_array_equal(first.satellite_BHWC, again.satellite_BHWC)
-    np.testing.assert_array_equal(first.drone_BHWC, again.drone_BHWC)
-    assert not np.array_equal(first.place_B, PairSampler(bank, np.arange(40), 8, seed=2).places(7))
+    np.testing.assert_array_equal(first.query_BHWC, again.query_BHWC)
+    assert first.ids == again.ids
+    assert first.ids != one.read(rows, 8).ids, "another day or view"
 
 
-def test_both_pictures_are_of_the_place(bank):
-    batch = PairSampler(bank, np.arange(40), 8, seed=1).read(0)
+def test_both_pictures_are_of_the_place_and_of_none_that_is_held_out(bank):
+    source = BankSource(bank, 8, seed=1)
+    batch = source.read(np.arange(len(source.place_N)), 0)
+    assert len(batch.place_B) == 32
+    assert not set(batch.place_B) & set(source.held_rows)
     for row, place in enumerate(batch.place_B):
         np.testing.assert_array_equal(batch.satellite_BHWC[row], bank.satellite[place, 0])
-        np.testing.assert_array_equal(batch.drone_BHWC[row], bank.drone[place, 0])
+        np.testing.assert_array_equal(batch.query_BHWC[row], bank.drone[place, 0])
+        assert batch.ids[row].startswith(f"place {place} ")
+    np.testing.assert_array_equal(source.pictures("query", np.array([3])), bank.drone[source.place_N[[3]], 0])
+    np.testing.assert_array_equal(source.pictures("satellite", np.array([3])), bank.satellite[source.place_N[[3]], 0])
 
 
-def test_too_few_places_for_a_batch(bank):
-    with pytest.raises(InputError, match="cannot fill a batch"):
-        PairSampler(bank, np.arange(5), 6, seed=1)
-
-
-def test_neighbours_enter_a_batch_together(bank: PairBank) -> None:
-    rows = np.arange(40)
-    bank.truth["world_seed"] = np.repeat(np.arange(5), 8)[: len(bank.region)]
-    sampler = PairSampler(bank, rows, 8, seed=1, together=4)
-    worlds = bank.truth["world_seed"]
-    places = np.concatenate([sampler.places(n) for n in range(5)])
-    assert sorted(places) == list(rows)
-    for group in places.reshape(-1, 4):
-        assert len(set(worlds[group])) == 1
+def test_validation_shows_every_view_of_the_held_out_places(bank):
+    source = BankSource(bank, 8, seed=1)
+    held = source.validation
+    assert held.own_QG.shape == (16, 8)
+    assert held.places == 8
+    for query in range(16):
+        (own,) = np.flatnonzero(held.own_QG[query])
+        place = source.held_rows[own]
+        np.testing.assert_array_equal(held.read("query", np.array([query]))[0], bank.drone[place, query // 8])
+        np.testing.assert_array_equal(held.read("satellite", np.array([own]))[0], bank.satellite[place, 0])

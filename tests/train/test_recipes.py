@@ -3,22 +3,50 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
-from crossfix.models.gengeo import build
-from crossfix.train.config import first_difference
+from crossfix.models.encoder import TokenEncoder
+from crossfix.models.gengeo import MixVprConfig, SaladConfig, build
+from crossfix.train.config import SetData, first_difference
 from crossfix.train.recipes import RECIPES, recipe
 from crossfix.worlds import REGIONS
+from crossfix.worlds.pairs import BankPlan
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_recipes_are_whole(name: str):
     config = recipe(name)
     assert config.recipe == name
-    assert f"crossfix train {name} -o" in (RECIPES[name].__doc__ or "").splitlines()[0]
+    data = f"--data {config.data.name}:ROOT " if isinstance(config.data, SetData) else ""
+    assert (RECIPES[name].__doc__ or "").startswith(f"``crossfix train {name} {data}-o runs/"), "the command that runs it"
     assert config.to_dict() == json.loads(json.dumps(config.to_dict()))
-    assert not [region for region in config.bank.regions if REGIONS[region].unseen], "unseen regions stay unseen"
-    assert config.held_out < config.bank.places - config.batch
-    assert config.arch.px <= config.bank.px, "pictures are never enlarged"
+    if isinstance(config.data, SetData):
+        said = " ".join((RECIPES[name].__doc__ or "").split())
+        assert "reckoned and not measured" in said or "Expect the same" in said, "hardware and hours"
+        assert "R@1" in said or "Sample4Geo has" in said or "not been found" in said, "the number it aims at"
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_inputs_fit_the_encoders(name: str):
+    config = recipe(name)
+    if not isinstance(config.data, SetData):
+        return
+    with torch.device("meta"):
+        encoder = TokenEncoder(config.arch.encoder, img_px=config.arch.px, stride=config.arch.stride)
+    rows, columns = encoder.grid(*config.data.query_hw)  # raises where patches do not divide it
+    if isinstance(config.arch.head, SaladConfig):
+        assert rows * columns > config.arch.head.clusters
+        assert config.data.query_hw[1] % 4 == 0, "a quarter turn rolls by whole pixels"
+    if isinstance(config.arch.head, MixVprConfig):
+        assert (rows, columns) == encoder.grid(config.arch.px, config.arch.px)
+
+
+def test_gengeo_tiny_never_sees_unseen_regions():
+    config = recipe("gengeo-tiny")
+    assert isinstance(config.data, BankPlan)
+    assert not [region for region in config.data.regions if REGIONS[region].unseen]
+    assert config.held_out < config.data.places - config.batch
+    assert config.arch.px <= config.data.px, "pictures are never enlarged"
 
 
 def test_gengeo_tiny_fits_into_sixteen_megabytes():

@@ -23,14 +23,16 @@ from crossfix.errors import CrossfixError
 VERBS = {
     "map": "Make overhead imagery searchable: build an index, show what is in one.",
     "locate": "Tell where photos were taken, by an indexed map.",
-    "model": "List, describe and export models.",
+    "model": "List, describe and export models, import those of other projects.",
     "train": "Train a model by a recipe; goes on where it was killed.",
     "evaluate": "Measure a model on a benchmark or a folder, under stress if asked; compare results query by query.",
     "matrix": "Test models trained on each of several data sets on all of them.",
     "lab": "Make and run worlds-v1, the laboratory of generalisation.",
     "score": "Score descriptors by a published protocol, and strictly beside it.",
-    "data": "List benchmarks, show their cards, check a copy on disk.",
+    "data": "List benchmarks, show their cards, check a copy on disk, cut chips.",
+    "explain": "Draw what a model sees in common in a photo and a chip, and what it leaves out.",
     "world": "Render maps and photos of procedural places, with exact truth.",
+    "clouds": "Build, check and draw point clouds of the places of a data set.",
     "demo": "Show the whole way once: a map, an index, photos of another season, fixes, a report.",
 }
 

@@ -1,4 +1,4 @@
-"""`crossfix model`: the models that have names, what a model is, and exporting a trained one."""
+"""`crossfix model`: the models that have names, what a model is, exporting a trained one, importing those of other projects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from crossfix.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, help="List models, show what one is, export a trained one.")
+app = typer.Typer(no_args_is_help=True, help="List models, show what one is, export a trained one, import another project's.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
@@ -76,6 +76,53 @@ def export(
         )
         return
     typer.echo(f"{out}: {card.name}, {size_mb} MB in {card.dtype}; use it with --model {out}")
+
+
+@app.command("import", epilog="Example: crossfix model import dino_salad.ckpt --as salad -o models/salad")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: torch (read without running anything in it) or safetensors.")],
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="Whose: dinov2, salad, sample4geo, cvcities, mixvpr or cosplace.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
+    px: Annotated[int | None, typer.Option(min=1, help="Side of the square input; default: the published one.")] = None,
+    ground: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Size of pictures from the ground, for models of panoramas: 140x768.")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="For dinov2: cls (default), mean, gem, or salad (untrained, a start for training).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name on the card; default: the file's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a checkpoint of another project into a model folder to be used with --model."""
+    from crossfix.models.folder import WEIGHTS
+    from crossfix.models.importers.registry import import_model
+
+    card = import_model(file, kind, out, px=px, head=head, ground_hw=None if ground is None else _size(ground), name=name)
+    told = {
+        "folder": str(out),
+        "name": card.name,
+        "form": card.recipe["imported"]["form"],
+        "encoder": card.architecture.encoder,
+        "px": card.preprocessing.px,
+        "ground_hw": card.preprocessing.ground_hw,
+        "licence": card.licence,
+        "head_trained": card.head_trained,
+        "size_mb": round((out / WEIGHTS).stat().st_size / 1e6, 2),
+        "source_sha256": card.recipe["imported"]["sha256"],
+        "sha256": card.sha256,
+    }
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"{out}: {card.description}")
+    typer.echo(f"{told['encoder']}, {told['px']} px, {told['size_mb']} MB, licence {card.licence}; use it with --model {out}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise InputError(f"{text} is no size", where="--ground", mend="give height x width in pixels, such as 140x768")
+    return int(height), int(width)
 
 
 def _dtype(text: str) -> Literal["float32", "float16"]:

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.models.describe import Kind
+
 Picture = npt.NDArray[np.uint8]
 _BINS = 8
 _SIDE = 64
@@ -27,15 +29,17 @@ class ColourHistogram:
     dim = _BINS**3
     sha256 = hashlib.sha256(b"colour-histogram 1").hexdigest()
 
-    def prepare(self, image: Picture) -> Picture:
+    def prepare(self, image: Picture, kind: Kind = "query") -> Picture:
         """A picture that is large, shrunk, which is what `describe` does first."""
         return _shrunk(image, self.input_px) if min(image.shape[:2]) > self.input_px else image
 
-    def describe(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
-        """Pictures (H, W, 3) uint8 of any size to (B, 512) float32 of unit norm."""
+    def describe(self, images: Sequence[Picture] | Picture, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> npt.NDArray[np.float32]:
+        """Pictures (H, W, 3) uint8 of any size to (B, 512) float32 of unit norm; whatever they show is described alike."""
         return np.stack([self._one(image) for image in images])
 
-    def describe_query(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
+    def describe_query(
+        self, images: Sequence[Picture] | Picture, *, kind: Kind = "query", fov_deg: float = 360.0
+    ) -> npt.NDArray[np.float32]:
         """The same as (B, 1, 512): a histogram is the same at every heading."""
         return self.describe(images)[:, None]
 
@@ -60,15 +64,17 @@ class RotatedHog:
     turns = 12
     sha256 = hashlib.sha256(b"rotated-hog 1").hexdigest()
 
-    def prepare(self, image: Picture) -> Picture:
+    def prepare(self, image: Picture, kind: Kind = "query") -> Picture:
         """A picture that is large, shrunk, which is what `describe` does first."""
         return _shrunk(image, _SIDE) if min(image.shape[:2]) > _SIDE else image
 
-    def describe(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
-        """Pictures (H, W, 3) uint8 of any size, as they stand, to (B, D) float32 of unit norm."""
+    def describe(self, images: Sequence[Picture] | Picture, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> npt.NDArray[np.float32]:
+        """Pictures (H, W, 3) uint8 of any size, as they stand, to (B, D) float32 of unit norm; all kinds alike."""
         return np.stack([_hog(_small_grey(image)) for image in images])
 
-    def describe_query(self, images: Sequence[Picture] | Picture) -> npt.NDArray[np.float32]:
+    def describe_query(
+        self, images: Sequence[Picture] | Picture, *, kind: Kind = "query", fov_deg: float = 360.0
+    ) -> npt.NDArray[np.float32]:
         """Pictures turned by 0, 30, ... 330 degrees to (B, 12, D) float32 of unit norm, for `evaluate_pairs`."""
         turned_BRD = np.empty((len(images), self.turns, self.dim), np.float32)
         for row, image in enumerate(images):

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from crossfix.data.dataset import Task
 from crossfix.data.view import View
 from crossfix.evaluate.measurable import Describe, Measurable
+from crossfix.models.describe import Kind
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
-Prepare = Callable[[Picture], Picture]
+Prepare = Callable[[Picture, Kind], Picture]
 Change = Callable[[View, Picture], Picture]
 _BATCH = 64
 
@@ -61,7 +62,7 @@ def describe_views(
     *,
     prepare: Prepare | None = None,
 ) -> Floats:
-    """Describe images from disk, 64 at a time.
+    """Describe images from disk, 64 at a time, each as its kind of view is described.
 
     Args:
         views: the images; at least one.
@@ -79,7 +80,7 @@ def describe_views(
     parts: list[Floats] = []
     done = 0
     for batch in read_ahead(views, change, prepare):
-        parts.append(describe(batch))
+        parts.append(_by_kind(views[done : done + len(batch)], batch, describe))
         done += len(batch)
         if progress is not None:
             progress(done, len(views))
@@ -92,7 +93,7 @@ def read_ahead(views: Sequence[View], change: Change | None = None, prepare: Pre
     Args:
         views: the images.
         change: made of each picture as it is on disk.
-        prepare: made of what it has become.
+        prepare: made of what it has become, told the kind of view.
 
     Yields:
         64 pictures, (H, W, 3) uint8 RGB, in the end perhaps fewer.
@@ -103,7 +104,7 @@ def read_ahead(views: Sequence[View], change: Change | None = None, prepare: Pre
 
     def read(view: View) -> Picture:
         picture = view.read() if change is None else change(view, view.read())
-        return picture if prepare is None else prepare(picture)
+        return picture if prepare is None else prepare(picture, view.kind or "query")
 
     def start(begin: int) -> list[Future[Picture]]:
         return [pool.submit(read, view) for view in views[begin : begin + _BATCH]]
@@ -116,3 +117,17 @@ def read_ahead(views: Sequence[View], change: Change | None = None, prepare: Pre
             yield [future.result() for future in now]
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _by_kind(views: Sequence[View], pictures: list[npt.NDArray[np.uint8]], describe: Describe) -> Floats:
+    """Descriptors in the views' order, made kind by kind; of views of unknown kind as ``describe`` takes them by itself."""
+    out: Floats | None = None
+    for kind in dict.fromkeys(view.kind for view in views):
+        rows = [row for row, view in enumerate(views) if view.kind == kind]
+        some = [pictures[row] for row in rows]
+        found = describe(some) if kind is None else describe(some, kind=kind)
+        if out is None:
+            out = np.empty((len(views), *found.shape[1:]), np.float32)
+        out[rows] = found
+    assert out is not None
+    return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from crossfix.errors import ModelError
-from crossfix.models.describe import fit
+from crossfix.models.describe import Images, Kind, fit
 
 PREFIX = "mobilenetv2:"
 _TURNS = 4
@@ -48,8 +47,8 @@ class MobileNetGem:
         except Exception as error:  # whatever timm and safetensors make of a foreign file
             raise ModelError(f"cannot be loaded ({str(error).splitlines()[0]})", where=weights, mend=mend) from error
 
-    def describe(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures (H, W, 3) uint8 of any size to (B, 1280) float32 of unit norm."""
+    def describe(self, images: Images, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> NDArray[np.float32]:
+        """Pictures (H, W, 3) uint8 of any size to (B, 1280) float32 of unit norm; all kinds alike."""
         pixels_BHWC = np.stack([fit(np.ascontiguousarray(image), self.input_px) for image in images])
         img_BCHW = torch.from_numpy(pixels_BHWC).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         with torch.inference_mode():
@@ -58,6 +57,10 @@ class MobileNetGem:
             described: NDArray[np.float32] = torch.nn.functional.normalize(desc_BD, dim=1).numpy().astype(np.float32)
         return described
 
-    def describe_query(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
+    def prepare(self, image: NDArray[np.uint8], kind: Kind = "query") -> NDArray[np.uint8]:
+        """A picture resized to the input, which is what `describe` does first."""
+        return fit(image, self.input_px)
+
+    def describe_query(self, images: Images, *, kind: Kind = "query", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """The same at four quarter turns, (B, 4, 1280)."""
         return np.stack([self.describe([np.rot90(image, turn) for image in images]) for turn in range(_TURNS)], axis=1)

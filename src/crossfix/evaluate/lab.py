@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from crossfix.data.stress.dials import stress
 from crossfix.data.stress.weather import CONDITIONS
 from crossfix.data.view import View
 from crossfix.data.worldsv1 import DRONE_CONDITIONS, TESTS, WorldsV1
-from crossfix.evaluate.describe import describe_views
-from crossfix.evaluate.measurable import Measurable
-from crossfix.evaluate.stress import PUBLISHED_WEATHER
+from crossfix.evaluate.describe import describe_views, prepare_of
+from crossfix.evaluate.measurable import Describe, Measurable
+from crossfix.evaluate.stress import FIELDS_OF_VIEW, PUBLISHED_WEATHER
 from crossfix.evaluate.task import score_task
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder, environment
@@ -189,7 +190,8 @@ class _Examiner:
         return {**counts, "strict": strict, "intervals95": interval, "first": first}
 
     def _described(self, views: Sequence[View], half: str, condition: Condition | None) -> npt.NDArray[np.float32]:
-        describe = self.model.describe_query if half == "query" else self.model.describe
+        describe: Describe = self.model.describe_query if half == "query" else self.model.describe
+        prepare = prepare_of(self.model)
         if condition is not None and condition.dial is not None:
             dial, level = condition.dial, condition.level
 
@@ -197,9 +199,11 @@ class _Examiner:
                 image_id = view.path.relative_to(self.lab.root).as_posix()
                 return stress(picture, dial, level, image_id=image_id, seed=self.seed, view=view.kind)
 
-            return describe_views(views, describe, change=change)
+            if dial in FIELDS_OF_VIEW:
+                describe = partial(self.model.describe_query, fov_deg=level)
+            return describe_views(views, describe, change=change, prepare=prepare)
         missing = [view for view in views if (half, view.path) not in self._known]
         if missing:
-            for view, one in zip(missing, describe_views(missing, describe), strict=True):
+            for view, one in zip(missing, describe_views(missing, describe, prepare=prepare), strict=True):
                 self._known[half, view.path] = one
         return np.stack([self._known[half, view.path] for view in views])

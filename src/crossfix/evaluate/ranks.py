@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.evaluate.positives import RowLists
-from crossfix.evaluate.similarity import LEFT_OUT, NOT_A_NUMBER, Block, Scratch, View
+from crossfix.index.similarity import LEFT_OUT, NOT_A_NUMBER, Block, Scratch, View
 
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from crossfix.errors import DataError
 from crossfix.evaluate.positives import of_ids
 from crossfix.evaluate.ranks import WrongAbove
-from crossfix.evaluate.similarity import BLOCK_BYTES, Similarity, View
+from crossfix.index.similarity import BLOCK_BYTES, Similarity, View
 
 Floats = npt.NDArray[np.floating[Any]]
 METRICS = ("R@1", "R@5", "R@10", "R@1%", "AP")

@@ -26,7 +26,7 @@ from crossfix.evaluate.positives import RowLists
 from crossfix.evaluate.protocols import Protocol, find_protocol
 from crossfix.evaluate.retrieval import bootstrap_places, check_descriptors
 from crossfix.evaluate.side import Measure, SideTable, Stance
-from crossfix.evaluate.similarity import Similarity
+from crossfix.index.similarity import Similarity
 
 JUNK = -1
 Side = Literal["paper", "strict"]

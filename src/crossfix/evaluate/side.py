@@ -14,11 +14,11 @@ import numpy.typing as npt
 from crossfix.evaluate import positives as rows_of
 from crossfix.evaluate.arrays import DescriptorSet
 from crossfix.evaluate.distances import Distance, found, sdm
-from crossfix.evaluate.nearest import Nearest
 from crossfix.evaluate.positives import RowLists
 from crossfix.evaluate.protocols import Decay, Protocol
 from crossfix.evaluate.ranks import TieRule, WrongAbove
-from crossfix.evaluate.similarity import Block, Similarity, View
+from crossfix.index.nearest import Nearest
+from crossfix.index.similarity import Block, Similarity, View
 
 
 @dataclass(frozen=True)

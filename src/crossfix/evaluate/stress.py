@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ PUBLISHED_WEATHER = 3.0
 _PANORAMIC = frozenset({"heading", "fov", "fov_aligned", "perspective"})
 _PANORAMA_SHAPE = 1.9  # a spherical panorama is twice as wide as high, those of the sets wider still; no camera's picture is
 _FIRST: tuple[Side, ...] = ("query", "gallery")
+FIELDS_OF_VIEW = frozenset({"fov", "fov_aligned", "perspective"})
+"""Dials whose level is how many degrees of the horizon a picture still shows: models of panoramas are told."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ def sweep(
             return stressed(picture, view, root, to, seed)
 
         if setting.side == "query":
-            found = score(setting, describe_views(views, model.describe_query, told, change, prepare=prepare_of(model)), gallery_GD)
+            describe = partial(model.describe_query, fov_deg=setting.level) if setting.dial in FIELDS_OF_VIEW else model.describe_query
+            found = score(setting, describe_views(views, describe, told, change, prepare=prepare_of(model)), gallery_GD)
         else:
             found = score(setting, query_QRD, describe_views(views, model.describe, told, change, prepare=prepare_of(model)))
         rows.append({"dial": setting.dial, "level": setting.level, "side": setting.side, **found})

@@ -15,6 +15,20 @@ from crossfix.errors import RunError
 _MAX_LOG_SCALE = math.log(100.0)  # CLIP's clamp: temperatures under 0.01 make training diverge
 
 
+class NotFiniteError(RunError):
+    """A loss that is not finite.
+
+    Args:
+        what: as for `CrossfixError`.
+        rows: of the batch, whose descriptors are not finite; empty where all are.
+        mend: as for `CrossfixError`.
+    """
+
+    def __init__(self, what: str, rows: list[int], *, mend: str) -> None:
+        super().__init__(what, mend=mend)
+        self.rows = rows
+
+
 class InfoNCE(nn.Module):
     """Cross entropy of each row finding its partner, in both directions, with a learnable temperature and label smoothing.
 
@@ -34,18 +48,25 @@ class InfoNCE(nn.Module):
     @property
     def temperature(self) -> float:
         """The temperature in effect."""
-        return math.exp(-min(float(self.log_scale.detach()), _MAX_LOG_SCALE))
+        return math.exp(min(700.0, -min(float(self.log_scale.detach()), _MAX_LOG_SCALE)))  # far off, in a run that diverges
 
-    def forward(self, query_BD: torch.Tensor, gallery_BD: torch.Tensor, place_ids_B: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        query_BD: torch.Tensor,
+        gallery_BD: torch.Tensor,
+        place_ids_B: torch.Tensor | None = None,
+        neutral_BB: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """The loss, a scalar.
 
         Args:
             query_BD: unit-norm descriptors of one view.
             gallery_BD: unit-norm descriptors of the other; row i belongs to row i.
             place_ids_B: integer id of each row's place; rows of the same place are not each other's negatives. None: all differ.
+            neutral_BB: bool, whether gallery row j is neither right nor wrong for query i, and is left out both ways. None: none is.
 
         Raises:
-            RunError: if the loss is not finite, naming the rows that hold NaN or infinite entries.
+            NotFiniteError: if the loss is not finite, naming the rows that hold NaN or infinite entries.
         """
         with torch.autocast(query_BD.device.type, enabled=False):
             wide = torch.promote_types(query_BD.dtype, torch.float32)
@@ -55,12 +76,17 @@ class InfoNCE(nn.Module):
             allowed_BB = torch.ones_like(logit_BB, dtype=torch.bool)
             if place_ids_B is not None:
                 same_BB = place_ids_B[:, None] == place_ids_B[None, :]
-                allowed_BB = ~same_BB | torch.eye(len(place_ids_B), dtype=torch.bool, device=same_BB.device)
+                allowed_BB = ~same_BB
+            if neutral_BB is not None:
+                allowed_BB = allowed_BB & ~neutral_BB
+            allowed_BB = allowed_BB | torch.eye(len(logit_BB), dtype=torch.bool, device=logit_BB.device)
             loss = (self._one_way(logit_BB, allowed_BB) + self._one_way(logit_BB.T, allowed_BB.T)) / 2
         if not torch.isfinite(loss):
             rows = [i for i, ok in enumerate((query_BD.isfinite() & gallery_BD.isfinite()).all(1).tolist()) if not ok]
             detail = f"rows {rows} of the batch hold values that are not finite" if rows else f"temperature {self.temperature:.4g}"
-            raise RunError(f"the contrastive loss is {loss.item()}: {detail}", mend="lower the learning rate or train in bf16-mixed")
+            raise NotFiniteError(
+                f"the contrastive loss is {loss.item()}: {detail}", rows, mend="lower the learning rate or train in bf16-mixed"
+            )
         return loss
 
     def _one_way(self, logit_BB: torch.Tensor, allowed_BB: torch.Tensor) -> torch.Tensor:

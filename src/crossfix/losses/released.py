@@ -19,7 +19,13 @@ class ReleasedInfoNCE(InfoNCE):
     is not known. Use `InfoNCE` for everything but that comparison.
     """
 
-    def forward(self, query_BD: torch.Tensor, gallery_BD: torch.Tensor, place_ids_B: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        query_BD: torch.Tensor,
+        gallery_BD: torch.Tensor,
+        place_ids_B: torch.Tensor | None = None,
+        neutral_BB: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """The loss, a scalar; arguments and errors as those of `InfoNCE`."""
         own_query = super().forward(query_BD, query_BD, place_ids_B)
         own_gallery = super().forward(gallery_BD, gallery_BD, place_ids_B)
@@ -31,6 +37,8 @@ class ReleasedInfoNCE(InfoNCE):
                 allowed_BB = (place_ids_B[:, None] != place_ids_B[None, :]) | torch.eye(
                     len(logit_BB), dtype=torch.bool, device=logit_BB.device
                 )
+            if neutral_BB is not None:
+                allowed_BB = allowed_BB & ~neutral_BB.T
             across = self._one_way(logit_BB, allowed_BB)
         # A matrix of one view is symmetric, so its loss is the same in both directions and half of each sum is the loss itself.
         return (own_query + across) / 2 + (own_query + own_gallery) / 2

@@ -5,32 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from crossfix.errors import ModelError
 from crossfix.models.gengeo import ArchConfig
+from crossfix.models.heads import LATER, written
 
 _FORMAT = 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+GroundFit = Literal["whole", "middle"]
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """From RGB pixels to the network's input: resize the whole picture to px x px, divide by 255, subtract mean, divide by std.
 
+    A model of panoramas takes pictures from the ground at a size of their own.
+
     Attributes:
         px: side of the square input.
         mean: of red, green, blue on the scale 0 to 1.
         std: of red, green, blue.
         interpolation: "area" averages where the picture shrinks and is linear where it grows.
+        ground_hw: height and width that pictures from the ground are resized to; None: px x px like the others.
+        ground_fit: "whole" resizes all of a picture from the ground; "middle" cuts rows away above and below until it is as flat as
+            ground_hw, so that a degree is as many pixels down as across, however high a data set's panoramas are.
     """
 
     px: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     interpolation: Literal["area"] = "area"
+    ground_hw: tuple[int, int] | None = field(default=None, metadata=LATER)
+    ground_fit: GroundFit = field(default="whole", metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,9 @@ class ModelCard:
             raise ModelError(f"weights cannot be stored as {self.dtype}", where=self.name, mend="use float32 or float16")
         if self.preprocessing.interpolation != "area" or len(self.preprocessing.mean) != 3 or len(self.preprocessing.std) != 3:
             raise ModelError("its preprocessing is not one this version knows", where=self.name, mend="update crossfix")
+        ground = self.preprocessing.ground_hw
+        if self.preprocessing.ground_fit not in ("whole", "middle") or (ground is not None and (len(ground) != 2 or min(ground) < 1)):
+            raise ModelError("pictures from the ground have no size this version knows", where=self.name, mend="update crossfix")
 
     def to_dict(self) -> dict[str, Any]:
         """The card as JSON values, with the format's version."""
@@ -89,7 +101,7 @@ class ModelCard:
             "format": _FORMAT,
             **values,
             "architecture": self.architecture.to_dict(),
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": written(self.preprocessing),
             "recipe": dict(self.recipe),
             "metrics": dict(self.metrics),
         }
@@ -106,7 +118,10 @@ class ModelCard:
         rest = {key: value for key, value in values.items() if key != "format"}
         try:
             pre = dict(rest["preprocessing"])
-            rest["preprocessing"] = Preprocessing(**{**pre, "mean": tuple(pre["mean"]), "std": tuple(pre["std"])})
+            pre |= {"mean": tuple(pre["mean"]), "std": tuple(pre["std"])}
+            if pre.get("ground_hw") is not None:
+                pre["ground_hw"] = tuple(pre["ground_hw"])
+            rest["preprocessing"] = Preprocessing(**pre)
             rest["architecture"] = ArchConfig.from_dict(rest["architecture"])
             return cls(**rest)
         except (KeyError, TypeError, ValueError) as error:
@@ -116,5 +131,5 @@ class ModelCard:
 
     def identity(self, weights_sha256: str) -> str:
         """Hex digest of everything that decides a descriptor: weights, architecture and preprocessing."""
-        decisive = {"weights": weights_sha256, "architecture": self.architecture.to_dict(), "preprocessing": asdict(self.preprocessing)}
+        decisive = {"weights": weights_sha256, "architecture": self.architecture.to_dict(), "preprocessing": written(self.preprocessing)}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -18,12 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from crossfix.errors import ModelError
-from crossfix.models.card import ModelCard
+from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
-from crossfix.models.gengeo import GenGeo
+from crossfix.models.gengeo import GenGeo, ViewKind
+from crossfix.models.mixvpr import MixVpr
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
+Kind = Literal["satellite", "drone", "ground", "query"]
+"""From where pictures look; "query" is any but satellite."""
 
 
 class Describer:
@@ -59,8 +62,7 @@ class Describer:
         self._device = _device(device)
         self._bfloat16 = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(self._device))
         mean, std = torch.tensor(card.preprocessing.mean), torch.tensor(card.preprocessing.std)
-        scale, shift = (value.tile(self.input_px) for value in (1 / (255 * std), -mean / std))
-        self._scale, self._shift = scale.to(self._device), shift.to(self._device)
+        self._scale, self._shift = (1 / (255 * std)).to(self._device), (-mean / std).to(self._device)
         levels = torch.arange(256, dtype=torch.float32)[:, None]
         self._levels = levels.mul(1 / (255 * std)).add_(-mean / std).numpy()[None]
         net = copy.deepcopy(model).eval().requires_grad_(False).cpu()
@@ -71,12 +73,16 @@ class Describer:
                 net.encoder.bfloat16()
         self._net = net.to(self._device)
 
-    def describe(self, images: Images) -> NDArray[np.float32]:
+    def describe(self, images: Images, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """Describe pictures.
 
         Args:
             images: RGB pictures (H, W, 3) uint8 of any sizes, or one array (B, H, W, 3). Each is resized as a whole to the model's square
                 input: where proportions matter, crop before.
+            kind: from where they look, all of them. Pictures from the ground have a size of their own in models of panoramas; some models
+                have a head of their own for satellite pictures.
+            fov_deg: how much of the horizon pictures from the ground show: a model of panoramas takes those of less at a narrower size (but
+                for MixVPR heads, which know one size).
 
         Returns:
             (B, D) float32 of unit norm, rows in the pictures' order.
@@ -85,38 +91,43 @@ class Describer:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
         desc_BD = np.empty((len(images), self.dim), np.float32)
-        for start, img_BCHW in self.tensors(images):
-            desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW)
+        for start, img_BCHW in self.tensors(images, kind=kind, fov_deg=fov_deg):
+            desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW, "satellite" if kind == "satellite" else "query")
         if not np.isfinite(desc_BD).all():
             row = int(np.flatnonzero(~np.isfinite(desc_BD).all(1))[0])
             raise ModelError(f"the descriptor of picture {row} is not finite", where=self.model_id, mend="check the model's weights")
         return desc_BD
 
-    def describe_query(self, images: Images) -> NDArray[np.float32]:
+    def describe_query(self, images: Images, *, kind: Kind = "query", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """Describe pictures of unknown heading, at as many quarter turns as the model's card asks for.
 
         Args:
             images: as for `describe`.
+            kind: likewise.
+            fov_deg: likewise.
 
         Returns:
             (B, R, D) float32 of unit norm; a picture's score is its best turn's.
         """
-        turned = [self.describe([np.rot90(image, turn) for image in images]) for turn in range(self.card.query_turns)]
+        turns = range(self.card.query_turns)
+        turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
 
-    def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture resized to the model's input, which is what `describe` does first.
+    def prepare(self, image: NDArray[np.uint8], kind: Kind = "query") -> NDArray[np.uint8]:
+        """A picture resized to the model's input, which is what `describe` does first; one from the ground stays as it is.
 
         Raises:
             ModelError: for an array that is no picture (H, W, 3) uint8.
         """
-        return fit(_checked(image, 0), self.input_px)
+        return _checked(image, 0) if kind == "ground" else fit(_checked(image, 0), self.input_px)
 
-    def tensors(self, images: Images) -> Iterator[tuple[int, torch.Tensor]]:
+    def tensors(self, images: Images, *, kind: Kind = "query", fov_deg: float = 360.0) -> Iterator[tuple[int, torch.Tensor]]:
         """Pictures as the network takes them, a batch at a time.
 
         Args:
             images: as for `describe`.
+            kind: likewise.
+            fov_deg: likewise.
 
         Yields:
             Number of the batch's first picture, and img_BCHW (B, 3, H, W) float32, normalised, channels-last, on the device; the next one
@@ -125,50 +136,72 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture.
         """
-        px, on_cpu = self.input_px, self._device.type == "cpu"
-        values_BHWC = self._room(min(self._batch, len(images)), np.float32 if on_cpu else np.uint8)
+        hw, how = self._size(kind, fov_deg)
+        on_cpu = self._device.type == "cpu"
+        values_BHWC = self._room(min(self._batch, len(images)), hw, np.float32 if on_cpu else np.uint8)
         for start in range(0, len(images), self._batch):
             count = min(self._batch, len(images) - start)
             for i in range(count):
-                fitted_HWC = fit(_checked(images[start + i], start + i), px)
+                fitted_HWC = fit(_checked(images[start + i], start + i), hw, how)
                 if on_cpu:
                     cv2.LUT(fitted_HWC, self._levels, dst=values_BHWC[i])
                 else:
                     values_BHWC[i] = fitted_HWC
             img_BHWC = torch.from_numpy(values_BHWC[:count])
             if not on_cpu:
-                rows = img_BHWC.to(self._device).view(count * px, px * 3).float()
-                img_BHWC = rows.mul_(self._scale).add_(self._shift).view(count, px, px, 3)
+                img_BHWC = img_BHWC.to(self._device).float().mul_(self._scale).add_(self._shift)
             yield start, img_BHWC.permute(0, 3, 1, 2)  # channels-last already
 
-    def _room(self, count: int, kind: type[np.float32 | np.uint8]) -> NDArray[Any]:
+    def _room(self, count: int, hw: tuple[int, int], kind: type[np.float32 | np.uint8]) -> NDArray[Any]:
         """Memory for a batch, a thread's own and kept: fresh pages for every batch would take as long as the arithmetic."""
         room: NDArray[Any] | None = getattr(self._kept, "room", None)
-        if room is None or len(room) < count:
-            room = self._kept.room = np.empty((count, self.input_px, self.input_px, 3), kind)
+        if room is None or len(room) < count or room.shape[1:3] != hw:
+            room = self._kept.room = np.empty((count, *hw, 3), kind)
         return room
 
+    def _size(self, kind: Kind, fov_deg: float) -> tuple[tuple[int, int], GroundFit]:
+        """Height and width of the input for pictures of a kind, and how they are fitted."""
+        preprocessing = self.card.preprocessing
+        if kind != "ground" or preprocessing.ground_hw is None:
+            return (self.input_px, self.input_px), "whole"
+        if not 0 < fov_deg <= 360:
+            raise ModelError(f"pictures cannot show {fov_deg:g} degrees of the horizon", mend="give more than 0 and at most 360")
+        height, width = preprocessing.ground_hw
+        if fov_deg < 360 and not isinstance(self._net.head, MixVpr):
+            width = max(1, round(width * fov_deg / 360 / self._net.encoder.stride)) * self._net.encoder.stride
+        return (height, width), preprocessing.ground_fit
+
     @torch.inference_mode()
-    def _forward(self, img_BCHW: torch.Tensor) -> NDArray[np.float32]:
+    def _forward(self, img_BCHW: torch.Tensor, kind: ViewKind) -> NDArray[np.float32]:
         # Transformers keep their residual stream in float32 (autocast): outlier features would lose too much in bfloat16.
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             if self._bfloat16 and not self._net.encoder.is_transformer:
                 img_BCHW = img_BCHW.bfloat16()
-            desc_BD: NDArray[np.float32] = self._net(img_BCHW).float().cpu().numpy()
+            desc_BD: NDArray[np.float32] = self._net(img_BCHW, kind).float().cpu().numpy()
         return desc_BD
 
 
-def fit(pixels_HWC: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
-    """Resize a picture to px x px: averaging over areas where it shrinks, linear where it grows."""
-    height, width = pixels_HWC.shape[:2]
-    small = (min(width, px), min(height, px))
+def fit(pixels_HWC: NDArray[np.uint8], size: int | tuple[int, int], how: GroundFit = "whole") -> NDArray[np.uint8]:
+    """Resize a picture: averaging over areas where it shrinks, linear where it grows.
+
+    Args:
+        pixels_HWC: the picture.
+        size: height and width, or the side of a square.
+        how: "whole", or the "middle" of a picture that is too high, see `Preprocessing.ground_fit`.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if how == "middle":
+        kept = min(pixels_HWC.shape[0], max(1, round(pixels_HWC.shape[1] * height / width)))
+        top = (pixels_HWC.shape[0] - kept) // 2
+        pixels_HWC = pixels_HWC[top : top + kept]
+    small = (min(pixels_HWC.shape[1], width), min(pixels_HWC.shape[0], height))
     out_HWC: Any = pixels_HWC
-    if 3 * width == 3 * height == 4 * px:
-        out_HWC = cv2.remap(out_HWC, *_three_of_four(px), cv2.INTER_LINEAR)
-    elif small != (width, height):
+    if 3 * out_HWC.shape[0] == 3 * out_HWC.shape[1] == 4 * height == 4 * width:
+        out_HWC = cv2.remap(out_HWC, *_three_of_four(height), cv2.INTER_LINEAR)
+    elif small != out_HWC.shape[1::-1]:
         out_HWC = cv2.resize(out_HWC, small, interpolation=cv2.INTER_AREA)
-    if small != (px, px):
-        out_HWC = cv2.resize(out_HWC, (px, px), interpolation=cv2.INTER_LINEAR)
+    if small != (width, height):
+        out_HWC = cv2.resize(out_HWC, (width, height), interpolation=cv2.INTER_LINEAR)
     return cast("NDArray[np.uint8]", out_HWC)
 
 

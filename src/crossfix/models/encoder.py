@@ -6,7 +6,7 @@ Axes: B batch, C channels, H and W pixels, N tokens (row by row), D features.
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import timm
 import torch
@@ -32,6 +32,7 @@ class TokenEncoder(nn.Module):
         positions: how a transformer's position embeddings are resampled to a picture's grid. "original" does it as the network's authors
             do (DINOv2 without registers: sampling step with an offset of 0.1, no antialiasing), "timm" always as timm does (exact size,
             antialiased). They differ for DINOv2 without registers only.
+        trainable_blocks: see `train_last_blocks`; None: all of the network trains.
         **timm_kwargs: passed to `timm.create_model`.
 
     Raises:
@@ -46,6 +47,7 @@ class TokenEncoder(nn.Module):
         stride: int | None = None,
         pretrained: bool = False,
         positions: Positions = "original",
+        trainable_blocks: int | None = None,
         **timm_kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__()
@@ -69,6 +71,8 @@ class TokenEncoder(nn.Module):
             self.depth = 0
         self._frozen_blocks: int | None = None
         self._check_size(img_px, img_px)
+        if trainable_blocks is not None:
+            self.train_last_blocks(trainable_blocks)
 
     @property
     def is_transformer(self) -> bool:
@@ -105,6 +109,15 @@ class TokenEncoder(nn.Module):
         self.net.requires_grad_(False)
         for part in (*self.net.blocks[self._frozen_blocks :], self.net.norm):
             part.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; frozen blocks stay in evaluation mode, so that no dropout or drop path disturbs them."""
+        super().train(mode)
+        if self._frozen_blocks is not None:
+            for part in (*self.net.blocks[: self._frozen_blocks], self.net.pos_drop, self.net.patch_drop):
+                part.eval()
+        return self
 
     def forward(self, img_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Encode pictures.

@@ -6,54 +6,47 @@ Axes: B batch, C channels, H and W pixels, D entries of a descriptor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from crossfix.errors import ModelError
 from crossfix.models.encoder import Positions, TokenEncoder
-from crossfix.models.pooling import GeM, Mean
-from crossfix.models.salad import Salad
+from crossfix.models.heads import (
+    LATER,
+    ClsConfig,
+    GemConfig,
+    Head,
+    HeadConfig,
+    MeanConfig,
+    MixVprConfig,
+    NetVladConfig,
+    SaladConfig,
+    build_head,
+    read,
+    read_head,
+    written,
+)
+
+__all__ = [
+    "ArchConfig",
+    "GenGeo",
+    "build",
+    "HeadConfig",
+    "SaladConfig",
+    "MixVprConfig",
+    "NetVladConfig",
+    "GemConfig",
+    "MeanConfig",
+    "ClsConfig",
+    "ViewKind",
+]
+
+ViewKind = Literal["satellite", "query"]
 
 
-@dataclass(frozen=True)
-class SaladConfig:
-    """Sizes of a SALAD head; the published ones are the defaults."""
-
-    clusters: int = 64
-    cluster_dim: int = 128
-    token_dim: int = 256
-    hidden: int = 512
-    dropout: float = 0.3
-    iterations: int = 3
-    kind: Literal["salad"] = "salad"
-
-    @property
-    def out_dim(self) -> int:
-        """Entries of the descriptor."""
-        return self.token_dim + self.clusters * self.cluster_dim
-
-
-@dataclass(frozen=True)
-class GemConfig:
-    """A GeM head: length of the descriptor after a linear projection (None: no projection), and the exponent at the start."""
-
-    dim: int | None = None
-    p: float = 3.0
-    kind: Literal["gem"] = "gem"
-
-
-@dataclass(frozen=True)
-class MeanConfig:
-    """A mean-pooling head; it has no sizes."""
-
-    kind: Literal["mean"] = "mean"
-
-
-_T = TypeVar("_T")
-HeadConfig = SaladConfig | GemConfig | MeanConfig
 # Arguments that we set ourselves, and those by which a foreign card could make timm read other files.
 _OURS = frozenset(
     {
@@ -74,7 +67,6 @@ _OURS = frozenset(
         "no_jit",
     }
 )
-_HEADS: dict[str, type[SaladConfig | GemConfig | MeanConfig]] = {"salad": SaladConfig, "gem": GemConfig, "mean": MeanConfig}
 
 
 @dataclass(frozen=True)
@@ -88,6 +80,9 @@ class ArchConfig:
         stride: pixels a token at which a convolutional encoder is cut; None for transformers.
         timm_kwargs: further arguments of `timm.create_model`; JSON values only.
         positions: how position embeddings are resampled, see `TokenEncoder`.
+        separate_heads: queries (ground and drone) and satellite pictures have a head each, of the same sizes, behind one encoder: the
+            ablation of GenGeo's shared clusters. Such a model describes nothing rightly without being told a picture's kind.
+        trainable_blocks: how many of a transformer's last blocks train, see `TokenEncoder.train_last_blocks`; None: all of the encoder.
     """
 
     encoder: str
@@ -96,6 +91,8 @@ class ArchConfig:
     stride: int | None = None
     timm_kwargs: Mapping[str, Any] = field(default_factory=dict)
     positions: Positions = "original"
+    separate_heads: bool = field(default=False, metadata=LATER)
+    trainable_blocks: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if refused := sorted(set(self.timm_kwargs) & _OURS):
@@ -103,7 +100,7 @@ class ArchConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values."""
-        return {**asdict(self), "timm_kwargs": dict(self.timm_kwargs)}
+        return {**written(self), "head": written(self.head), "timm_kwargs": dict(self.timm_kwargs)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArchConfig:
@@ -114,36 +111,24 @@ class ArchConfig:
         """
         if not isinstance(values, Mapping):
             raise ModelError("the architecture is not an object of named entries", mend="export the model again")
-        head = values.get("head")
-        kind = head.get("kind") if isinstance(head, Mapping) else None
-        if not isinstance(head, Mapping) or kind not in _HEADS:
-            raise ModelError(f"unknown head {kind!r} in the architecture", mend=f"this version knows {', '.join(_HEADS)}")
-        return _strict(cls, {**values, "head": _strict(_HEADS[kind], head)})
-
-
-def _strict(cls: type[_T], values: Mapping[str, Any]) -> _T:
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - known):
-        raise ModelError(f"unknown entries in the architecture: {', '.join(unknown)}", mend="update crossfix")
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ModelError(f"incomplete architecture ({error})") from error
+        return read(cls, {**values, "head": read_head(values.get("head"))})
 
 
 class GenGeo(nn.Module):
-    """An encoder and a head, both shared by ground, drone and satellite pictures.
+    """An encoder and a head, both shared by ground, drone and satellite pictures; or, as an ablation, one head a kind of view.
 
     Args:
         encoder: gives tokens.
-        head: aggregates them; has `out_dim`.
+        head: aggregates them; has `out_dim`. Where there are two heads, it is that of the queries.
         config: what the model was built from.
+        satellite_head: of satellite pictures; None: `head` serves them too.
     """
 
-    def __init__(self, encoder: TokenEncoder, head: Salad | GeM | Mean, config: ArchConfig) -> None:
+    def __init__(self, encoder: TokenEncoder, head: Head, config: ArchConfig, satellite_head: Head | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.satellite_head = satellite_head
         self.config = config
 
     @property
@@ -151,8 +136,16 @@ class GenGeo(nn.Module):
         """Entries of a descriptor."""
         return self.head.out_dim
 
-    def forward(self, img_BCHW: torch.Tensor) -> torch.Tensor:
-        """Describe normalised RGB pictures of any view.
+    def head_of(self, kind: ViewKind) -> Head:
+        """The head of a kind of view; the same for both where the clusters are shared."""
+        return self.satellite_head if kind == "satellite" and self.satellite_head is not None else self.head
+
+    def forward(self, img_BCHW: torch.Tensor, kind: ViewKind = "satellite") -> torch.Tensor:
+        """Describe normalised RGB pictures of one kind of view.
+
+        Args:
+            img_BCHW: any size that the patches divide, not necessarily square.
+            kind: "satellite", or "query" for ground and drone pictures; without effect where they share a head.
 
         Returns:
             (B, D) float32 of unit norm.
@@ -161,7 +154,7 @@ class GenGeo(nn.Module):
             ModelError: if the size does not fit the encoder's patches or gives too few tokens for the head.
         """
         tok_BND, cls_BD = self.encoder(img_BCHW)
-        desc_BD: torch.Tensor = self.head(tok_BND, cls_BD)
+        desc_BD: torch.Tensor = self.head_of(kind)(tok_BND, cls_BD)
         return desc_BD
 
 
@@ -182,26 +175,14 @@ def build(config: ArchConfig, *, pretrained: bool = False) -> GenGeo:
             stride=config.stride,
             pretrained=pretrained,
             positions=config.positions,
+            trainable_blocks=config.trainable_blocks,
             **config.timm_kwargs,
         )
-        head = _head(config.head, encoder)
+        rows, columns = encoder.grid(config.px, config.px)
+        head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls)
+        satellite_head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls) if config.separate_heads else None
+    except ModelError as error:
+        raise ModelError(error.what, where=error.where or config.encoder, mend=error.mend) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot be built ({error})", where=config.encoder, mend="correct its sizes and timm_kwargs") from error
-    return GenGeo(encoder, head, config)
-
-
-def _head(head: HeadConfig, encoder: TokenEncoder) -> Salad | GeM | Mean:
-    if isinstance(head, MeanConfig):
-        return Mean(encoder.dim)
-    if isinstance(head, GemConfig):
-        return GeM(encoder.dim, head.dim, p=head.p)
-    rows, columns = encoder.grid(encoder.img_px, encoder.img_px)
-    if rows * columns <= head.clusters:
-        raise ModelError(
-            f"{encoder.img_px} px give {rows * columns} tokens, SALAD with {head.clusters} clusters needs more",
-            where=encoder.name,
-            mend="raise px, lower stride or lower clusters",
-        )
-    sizes = asdict(head)
-    del sizes["kind"]
-    return Salad(encoder.dim, **sizes)
+    return GenGeo(encoder, head, config, satellite_head)

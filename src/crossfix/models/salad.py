@@ -9,50 +9,19 @@ Axes: B batch, N tokens, D features of a token, M clusters, L features of a clus
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from crossfix.errors import ModelError
+from crossfix.models.transport import balanced_plan, column_plan, gated_plan, partial_plan, relaxed_plan, transport_plan
 
-
-def transport_plan(score_BMN: torch.Tensor, dustbin: torch.Tensor, iterations: int) -> torch.Tensor:
-    """Assign tokens to clusters by entropic optimal transport, in float32 (or float64 if given) and in the log domain.
-
-    Every token holds mass 1, every cluster takes mass 1, a dustbin takes the remaining N - M. So exactly M of N units reach clusters,
-    whatever the scores. The dustbin's score adds a constant to its row, which the first half-iteration absorbs: its value has no effect.
-
-    Args:
-        score_BMN: score of each token for each cluster.
-        dustbin: the dustbin's score, a scalar.
-        iterations: Sinkhorn iterations, at least 1.
-
-    Returns:
-        (B, M, N) assigned mass without the dustbin's row; each token's column sums to 1 less what the dustbin took.
-
-    Raises:
-        ModelError: if tokens do not outnumber clusters.
-    """
-    batch, clusters, tokens = score_BMN.shape
-    if tokens <= clusters:
-        raise ModelError(
-            f"SALAD needs more tokens than clusters, got {tokens} tokens for {clusters} clusters",
-            mend="use larger pictures, an encoder with a smaller stride, or fewer clusters",
-        )
-    with torch.autocast(score_BMN.device.type, enabled=False):
-        score_BMN = score_BMN.to(torch.promote_types(score_BMN.dtype, torch.float32))
-        bin_B1N = dustbin.to(score_BMN.dtype).expand(batch, 1, tokens)
-        score_BMN = torch.cat([score_BMN, bin_B1N], 1)
-        # Masses sum to N on both sides; working with masses instead of shares saves the published code's final rescaling by N + M.
-        log_row_M1 = score_BMN.new_zeros(clusters + 1, 1)
-        log_row_M1[-1] = math.log(tokens - clusters)
-        token_B1N = score_BMN.new_zeros(batch, 1, tokens)
-        row_BM1 = score_BMN.new_zeros(batch, clusters + 1, 1)
-        for _ in range(iterations):
-            row_BM1 = log_row_M1 - torch.logsumexp(score_BMN + token_B1N, dim=2, keepdim=True)
-            token_B1N = -torch.logsumexp(score_BMN + row_BM1, dim=1, keepdim=True)
-        return (score_BMN + row_BM1 + token_B1N)[:, :-1].exp()
+Dustbin = Literal["fixed", "none", "relaxed", "partial", "column", "gate"]
+ClusterWeight = Literal["equal", "mass"]
+NEEDS_MORE_TOKENS_THAN_CLUSTERS: tuple[Dustbin, ...] = ("fixed", "relaxed")
+_LEAST_MASS = 1e-12
 
 
 class Salad(nn.Module):
@@ -65,13 +34,24 @@ class Salad(nn.Module):
         dim: features of a token.
         clusters: number of clusters M.
         cluster_dim: features kept a cluster, L.
-        token_dim: length of the global part.
-        hidden: hidden width of the three perceptrons.
-        dropout: share of hidden units dropped in the score and feature perceptrons, before their ReLU.
+        token_dim: length of the global part; 0: there is none.
+        hidden: hidden width of the perceptrons.
+        dropout: share of hidden units dropped in the score, feature and keep perceptrons, before their ReLU.
         iterations: Sinkhorn iterations.
+        dustbin: what may be left out of the clusters. "fixed" is the published form: N - M of N units are, whatever the image, and the
+            dustbin's score has no effect. In these the model learns how much to leave out of an image: "relaxed" (`relaxed_plan`),
+            "partial" (`partial_plan`), "column" (`column_plan`) and "gate" (`gated_plan`). "none" has no dustbin (`balanced_plan`).
+        relaxation: price rho of "relaxed".
+        cluster_weight: "equal" gives every cluster the same norm, as published: one that takes next to nothing of an image counts as much
+            as any other. "mass" gives a cluster a squared norm in proportion to what it takes ("fixed" has equal masses anyway).
 
     Encoders without a class token pass None for it: the global part is then made from the mean of the tokens.
-    The dustbin's score is kept for parity with published checkpoints; it has no effect (see `transport_plan`).
+    In "partial" and "gate" a token's keeping has the logit a perceptron gives for it, less the dustbin's score. All learned forms keep
+    about a quarter at the start. A published checkpoint loads into every form with a dustbin, but its dustbin's score, inert there,
+    says nothing.
+
+    Raises:
+        ModelError: for a dustbin or cluster weight there is not, a negative relaxation, or no iteration.
     """
 
     def __init__(
@@ -83,37 +63,79 @@ class Salad(nn.Module):
         hidden: int = 512,
         dropout: float = 0.3,
         iterations: int = 3,
+        dustbin: Dustbin = "fixed",
+        relaxation: float = 1.0,
+        cluster_weight: ClusterWeight = "equal",
     ) -> None:
         super().__init__()
+        if dustbin not in get_args(Dustbin) or cluster_weight not in get_args(ClusterWeight):
+            raise ModelError(
+                f"SALAD knows no dustbin {dustbin!r} with cluster weight {cluster_weight!r}",
+                mend=f"choose the dustbin from {', '.join(get_args(Dustbin))} and the weight from {', '.join(get_args(ClusterWeight))}",
+            )
+        if relaxation < 0 or iterations < 1:
+            raise ModelError(
+                f"SALAD cannot work with relaxation {relaxation} and {iterations} iterations", mend="give 0 or more and 1 or more"
+            )
         self.clusters = clusters
+        self.feature_dim = cluster_dim
         self.iterations = iterations
+        self.form = dustbin
+        self.relaxation = relaxation
+        self.cluster_weight = cluster_weight
         self.out_dim = token_dim + cluster_dim * clusters
-        self.token = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, token_dim))
-        self.feature = nn.Sequential(nn.Linear(dim, hidden), nn.Dropout(dropout), nn.ReLU(), nn.Linear(hidden, cluster_dim))
-        self.score = nn.Sequential(nn.Linear(dim, hidden), nn.Dropout(dropout), nn.ReLU(), nn.Linear(hidden, clusters))
-        self.dustbin = nn.Parameter(torch.tensor(1.0))
+        self.token = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, token_dim)) if token_dim else None
+        self.feature = _perceptron(dim, hidden, cluster_dim, dropout)
+        self.score = _perceptron(dim, hidden, clusters, dropout)
+        # Where every token is in doubt, a dustbin of this score takes about three quarters of it in all learned forms: they start alike.
+        start = 1.0 + (math.log(clusters) if dustbin in ("relaxed", "column") else 0.0)
+        self.dustbin = None if dustbin == "none" else nn.Parameter(torch.tensor(start))
+        self.keep = _perceptron(dim, hidden, 1, dropout) if dustbin in ("partial", "gate") else None
 
     def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
         """Aggregate tokens into descriptors.
 
         Args:
-            tok_BND: patch tokens of any number above the clusters'.
+            tok_BND: patch tokens; with a "fixed" or "relaxed" dustbin more than there are clusters.
             cls_BD: class token, or None to use the mean of the tokens.
 
         Returns:
             (B, out_dim) of unit norm; transport, sums and norms in float32 even under autocast.
 
         Raises:
-            ModelError: if tokens do not outnumber clusters.
+            ModelError: if there are too few tokens.
         """
         plan_BMN = self.assign(tok_BND)
-        global_BD = self.token(tok_BND.mean(1) if cls_BD is None else cls_BD)
+        global_BD = None if self.token is None else self.token(tok_BND.mean(1) if cls_BD is None else cls_BD)
         feature_BNL = self.feature(tok_BND)
         with torch.autocast(tok_BND.device.type, enabled=False):
-            vlad_BLM = torch.einsum("bnl,bmn->blm", feature_BNL.to(plan_BMN.dtype), plan_BMN)
-            parts = [F.normalize(global_BD.to(plan_BMN.dtype), dim=-1), F.normalize(vlad_BLM, dim=1).flatten(1)]
-            return F.normalize(torch.cat(parts, -1), dim=-1)
+            cluster_BLM = self.gather(plan_BMN, feature_BNL)
+            parts = [] if global_BD is None else [F.normalize(global_BD.to(plan_BMN.dtype), dim=-1)]
+            return F.normalize(torch.cat([*parts, cluster_BLM.flatten(1)], -1), dim=-1)
+
+    def gather(self, plan_BMN: torch.Tensor, feature_BNL: torch.Tensor) -> torch.Tensor:
+        """What the clusters take of the tokens' features, (B, L, M), each normalised and weighed."""
+        vlad_BLM = torch.einsum("bnl,bmn->blm", feature_BNL.to(plan_BMN.dtype), plan_BMN)
+        cluster_BLM = F.normalize(vlad_BLM, dim=1)
+        if self.cluster_weight == "equal":
+            return cluster_BLM
+        mass_BM = plan_BMN.sum(2).clamp(min=_LEAST_MASS)  # the root's gradient at nothing is not finite
+        return cluster_BLM * (mass_BM / mass_BM.mean(1, keepdim=True)).sqrt().unsqueeze(1)
 
     def assign(self, tok_BND: torch.Tensor) -> torch.Tensor:
-        """The transport plan (B, M, N) of tokens: how much of each token every cluster takes."""
-        return transport_plan(self.score(tok_BND).transpose(1, 2), self.dustbin, self.iterations)
+        """The transport plan (B, M, N) of tokens: how much of each token every cluster takes; the rest of its 1 is left out."""
+        score_BMN = self.score(tok_BND).transpose(1, 2)
+        if self.dustbin is None:
+            return balanced_plan(score_BMN, self.iterations)
+        if self.form == "relaxed":
+            return relaxed_plan(score_BMN, self.dustbin, self.iterations, self.relaxation)
+        if self.form == "column":
+            return column_plan(score_BMN, self.dustbin)
+        if self.keep is not None:
+            keep_BN = self.keep(tok_BND).squeeze(2) - self.dustbin
+            return (partial_plan if self.form == "partial" else gated_plan)(score_BMN, keep_BN, self.iterations)
+        return transport_plan(score_BMN, self.dustbin, self.iterations)
+
+
+def _perceptron(dim: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(dim, hidden), nn.Dropout(dropout), nn.ReLU(inplace=True), nn.Linear(hidden, out))

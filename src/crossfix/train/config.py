@@ -6,9 +6,12 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from crossfix.data.dataset import Direction
 from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig
 from crossfix.train.augment import AugmentConfig
+from crossfix.train.panoramas import PanoramaAugment
+from crossfix.train.samplers import Neighbourhood
 from crossfix.worlds.pairs import BankPlan
 
 
@@ -17,12 +20,16 @@ class OptimConfig:
     """AdamW with linear warm-up and a cosine to ``floor * learning_rate``.
 
     Attributes:
-        learning_rate: at the end of the warm-up.
+        learning_rate: at the end of the warm-up; of the encoder, and of everything else times ``head_rate``.
         weight_decay: on weights of two and more axes only; norms, biases and the temperature have none.
         warmup_steps: steps of linear warm-up.
+        warmup_share: further steps of it, as a share of all steps: one epoch of 40 is 0.025, however many steps that makes.
         clip_norm: the gradient's norm is clipped to this.
         betas: AdamW's decay rates.
         floor: the last step's learning rate as a fraction of ``learning_rate``.
+        head_rate: learning rate of whatever is not the encoder, as a multiple of the encoder's: a head that begins with random numbers
+            behind an encoder that does not.
+        decay_all: weight decay on norms, biases and the temperature, too, as torch's optimisers do when left alone.
     """
 
     learning_rate: float = 1e-3
@@ -31,6 +38,45 @@ class OptimConfig:
     clip_norm: float = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
     floor: float = 0.01
+    warmup_share: float = 0.0
+    head_rate: float = 1.0
+    decay_all: bool = False
+
+
+@dataclass(frozen=True)
+class SetData:
+    """The training split of a data set, as `crossfix.data.registry` opens it. Where its copy lies is no part of it.
+
+    Attributes:
+        name: of the data set.
+        split: of it.
+        direction: "g2s" (panoramas) or "d2s" (drone pictures); pairs are the same the other way round.
+        query_hw: height and width that panoramas or drone pictures are resized to.
+        satellite_px: likewise, of satellite pictures.
+        draw: "query": every query is a training pair, as Sample4Geo has it. "place": every place is one, and each time one of its queries
+            (and one of its satellite pictures) is drawn anew: for sets with dozens of pictures a place.
+        ground_fit: see `Preprocessing.ground_fit`.
+        semi_positives: what a satellite picture is to a query that it shows off its middle: "neutral" is no negative, "apart" never shares
+            a batch with it (needs ``neighbours``), "negatives" is a negative like any other, as in Sample4Geo.
+    """
+
+    name: str
+    split: str
+    direction: Direction
+    query_hw: tuple[int, int]
+    satellite_px: int
+    draw: Literal["query", "place"] = "query"
+    ground_fit: Literal["whole", "middle"] = "whole"
+    semi_positives: Literal["neutral", "apart", "negatives"] = "neutral"
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("g2s", "d2s"):
+            raise InputError(f"direction is {self.direction}", where="training config", mend="give g2s or d2s")
+
+    @property
+    def panoramas(self) -> bool:
+        """Whether the queries are panoramas."""
+        return self.direction == "g2s"
 
 
 @dataclass(frozen=True)
@@ -40,16 +86,21 @@ class TrainConfig:
     Attributes:
         recipe: name of the recipe, written into the model's card.
         arch: the architecture, as ``card.json`` holds it.
-        bank: the pairs to train on; no region but its regions is ever seen, also not in validation.
+        data: the pairs to train on. Of a bank, no region but its regions is ever seen, also not in validation.
         mean: of the pictures' channels in [0, 1], subtracted before the network.
         std: of the channels, divided by.
         steps: optimiser steps; the schedule is laid over them.
+        epochs: passes over the training pairs instead, above 0; `resolved` makes steps of them.
         batch: pairs of a micro-batch; never two of one place.
+        cached: pairs whose activations are kept at a time. Loss and gradients are those of the whole micro-batch all the same, for one more
+            forward pass (gradient caching). 0 keeps those of all.
         together: places of one world that enter a batch together, as each other's negatives.
+        neighbours: how batches are made of pairs that are hard to tell apart; None draws them at random.
         accumulate: micro-batches a step; each has its own negatives.
-        held_out: places kept out of training for validation, spread evenly over the regions.
+        held_out: places kept out of training for validation, spread evenly over the regions; of a data set, those that a hash of their
+            names picks, the same for every seed.
         optim: the optimiser.
-        augment: the augmentation.
+        augment: the augmentation, of drone pairs or of pairs with panoramas.
         temperature: the contrastive loss's temperature at the start.
         label_smoothing: share of the target given to the negatives.
         tokens_weight: weight of the term by which tokens of one view find those of the other that show the same ground; 0 leaves it out.
@@ -60,20 +111,26 @@ class TrainConfig:
         checkpoint_every: steps between checkpoints.
         log_every: steps between log lines.
         licence: licence of the weights, for the card.
+        pretrained: the encoder begins with timm's published weights, from the Hugging Face hub or its cache.
+        recompute: activations inside the encoder's blocks are computed again in the backward pass instead of being kept: less memory, a
+            third more time.
     """
 
     recipe: str
     arch: ArchConfig
-    bank: BankPlan
+    data: BankPlan | SetData
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     steps: int = 2000
+    epochs: int = 0
     batch: int = 64
+    cached: int = 0
     together: int = 1
+    neighbours: Neighbourhood | None = None
     accumulate: int = 1
     held_out: int = 200
     optim: OptimConfig = field(default_factory=OptimConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: AugmentConfig | PanoramaAugment = field(default_factory=AugmentConfig)
     temperature: float = 0.07
     label_smoothing: float = 0.1
     tokens_weight: float = 0.0
@@ -84,6 +141,8 @@ class TrainConfig:
     checkpoint_every: int = 100
     log_every: int = 10
     licence: str = "Apache-2.0"
+    pretrained: bool = False
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "together", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):
@@ -91,17 +150,41 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}", where="training config", mend="give at least 1")
         if self.batch < 2:
             raise InputError("a batch of one pair has no negatives", where="training config", mend="give batch at least 2")
+        if self.cached < 0 or (self.cached and self.tokens_weight > 0):
+            raise InputError("gradient caching is for losses of descriptors", where="training config", mend="leave out cached or tokens")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema is {self.ema}", where="training config", mend="give a decay in [0, 1)")
+        data = self.data if isinstance(self.data, SetData) else None
+        panoramas = data is not None and data.panoramas
+        if panoramas != isinstance(self.augment, PanoramaAugment):
+            raise InputError(
+                "the augmentation is not for this kind of view", where="training config", mend="panoramas take PanoramaAugment"
+            )
+        if data is not None and panoramas and data.satellite_px != self.arch.px:
+            raise InputError("satellite_px is not the architecture's px", where="training config", mend="make both equal")
+        if data is not None and (self.tokens_weight > 0 or self.query_turns == 4):
+            raise InputError("a data set does not say how its pictures lie", where="training config", mend="leave out tokens and upright")
+        if data is not None and data.semi_positives == "apart" and self.neighbours is None:
+            raise InputError('semi_positives "apart" needs neighbours', where="training config", mend="give neighbours, or take neutral")
 
     @property
     def query_turns(self) -> Literal[1, 4]:
         """Quarter turns at which the model wants its queries described."""
-        return 4 if self.augment.upright else 1
+        return 4 if isinstance(self.augment, AugmentConfig) and self.augment.upright else 1
+
+    def resolved(self, batches_per_epoch: int) -> TrainConfig:
+        """The config with the steps that its epochs make, where it counts in epochs.
+
+        Args:
+            batches_per_epoch: micro-batches that an epoch of the training pairs gives.
+        """
+        if not self.epochs:
+            return self
+        return dataclasses.replace(self, steps=max(1, self.epochs * batches_per_epoch // self.accumulate))
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON holds it: nested dicts, tuples as lists."""
-        plain = _plain(dataclasses.asdict(self))
+        plain = _plain({**dataclasses.asdict(self), "arch": self.arch.to_dict()})
         assert isinstance(plain, dict)
         return plain
 

@@ -1,46 +1,45 @@
-"""The training loop: world pairs, symmetric InfoNCE, Lightning Fabric for device and precision, exact resume after a kill.
+"""The training loop: pairs of two views, symmetric InfoNCE, Lightning Fabric for device and precision, exact resume after a kill.
 
 Everything random is keyed by (seed, step), so a run that was killed and started again ends with the weights it would have had, bit for bit
-on the same machine, thread count and packages. Axes: B pairs, C H W channels and pixels, D entries of a descriptor.
+on the same machine, thread count and packages. Axes: B pairs, N training pairs, D entries of a descriptor.
 """
 
 from __future__ import annotations
 
 import copy
-import dataclasses
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from crossfix.errors import RunError
-from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.contrastive import InfoNCE, NotFiniteError
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.card import ModelCard, Preprocessing
 from crossfix.models.folder import save_model
 from crossfix.models.gengeo import GenGeo, build
-from crossfix.train.augment import augment, plain
 from crossfix.train.checkpoint import load_checkpoint, save_checkpoint, tensors_of
-from crossfix.train.config import TrainConfig
+from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder
-from crossfix.train.keys import key, torch_generator
-from crossfix.train.optim import average_, learning_rate, make_optimizer
-from crossfix.train.overlap import points_on_map
-from crossfix.train.pairs import PairBatch, PairSampler, split_places
+from crossfix.train.keys import key
+from crossfix.train.opening import Given, Report, open_run
+from crossfix.train.optim import average_, learning_rate, make_optimizer, set_rate
+from crossfix.train.prepare import Prepare, Prepared
+from crossfix.train.reading import Ahead
+from crossfix.train.siamese import Siamese, recompute_
+from crossfix.train.source import Bytes, PairBatch, PairSource, Sampler, Side
 from crossfix.train.validate import validate
-from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank, make_pair_bank
+from crossfix.worlds.pairs import PairBank
 
-Report = Callable[[int, int], None]
-_POINTS = 32  # of a pair; about half of them are seen by both pictures
+_AHEAD = 2  # micro-batches of a data set read while the network runs
+_NAMED = 3  # pictures that an error names; failed.json names all of the step
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,9 @@ def train(
     progress: Report | None = None,
     *,
     bank: PairBank | None = None,
+    root: Path | None = None,
+    workers: int | None = None,
+    memory_gb: float = 0.0,
     bank_progress: Report | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
 ) -> TrainResult:
@@ -73,79 +75,59 @@ def train(
         progress: told the steps done and all of them after every step.
         bank: the pairs, if there are some already; otherwise they are rendered into the run's ``bank`` folder.
             Its plan takes the place of the config's.
+        root: of the copy of the data set, for configs that train on one. ``config.json`` holds a fingerprint of the split's files instead.
+        workers: threads that read a data set's pictures; as many as there are cores if none is given.
+        memory_gb: pictures of a data set are kept, resized, until they take so much memory.
         bank_progress: told the bank's worlds rendered and all of them.
         log: given every record that goes into the log.
 
     Raises:
         RunError: where the folder holds another run, the checkpoint is damaged, or the loss is not finite.
-        InputError: where the config makes no sense with the bank.
+        InputError: where the config makes no sense with the pairs.
+        DataError: where the data set is not whole, or a picture cannot be read.
         DiskError: where the folder cannot be written.
     """
-    if bank is not None:
-        config = dataclasses.replace(config, bank=bank.plan)
-    folder = RunFolder(run, config.to_dict())
+    config, folder, pairs = open_run(config, run, Given(bank, root, workers, memory_gb, bank_progress))
     if folder.results is None:
-        trainer = _Trainer(config, folder, bank or make_pair_bank(run / "bank", config.bank, progress=bank_progress), log)
-        trainer.run(progress)
+        trainer = _Trainer(config, folder, *pairs(), log)
+        try:
+            trainer.run(progress)
+        finally:
+            trainer.batches.close()
         trainer.finish()
     return TrainResult(run, folder.results or {})
-
-
-class _Siamese(nn.Module):
-    """Model and loss as one module, so that Fabric sets up precision for both."""
-
-    def __init__(self, model: GenGeo, loss: InfoNCE, tokens: Correspondence | None, tokens_weight: float) -> None:
-        super().__init__()
-        self.model = model
-        self.loss = loss
-        self.tokens = tokens
-        self.tokens_weight = tokens_weight
-
-    def forward(self, batch: _Prepared) -> torch.Tensor:
-        """The loss; both views pass as one batch, so that they share their normalisation statistics as they share the weights."""
-        tok_BND, cls_BD = self.model.encoder(torch.cat([batch.satellite_BCHW, batch.drone_BCHW]))
-        satellite_BD, drone_BD = self.model.head(tok_BND, cls_BD).chunk(2)
-        loss: torch.Tensor = self.loss(drone_BD, satellite_BD, batch.place_B)
-        if self.tokens is None:
-            return loss
-        satellite_BND, drone_BND = tok_BND.chunk(2)
-        term: torch.Tensor = self.tokens(drone_BND, satellite_BND, batch.drone_BT2, batch.satellite_BT2, batch.seen_BT)
-        return loss + self.tokens_weight * term
-
-
-class _Prepared(NamedTuple):
-    """A micro-batch as the network takes it: both views' pictures, and points that both show where tokens are matched."""
-
-    satellite_BCHW: torch.Tensor
-    drone_BCHW: torch.Tensor
-    place_B: torch.Tensor
-    satellite_BT2: torch.Tensor
-    drone_BT2: torch.Tensor
-    seen_BT: torch.Tensor
 
 
 class _Trainer:
     """One run: its modules, where it stands, and how it steps."""
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, bank: PairBank, log: Callable[[dict[str, Any]], None] | None) -> None:
-        self.config, self.folder, self.bank, self.log = config, folder, bank, log
-        train_rows, self.held_rows = split_places(bank.region, config.held_out)
-        self.sampler = PairSampler(bank, train_rows, config.batch, config.seed, config.together)
-
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        source: PairSource,
+        sampler: Sampler,
+        log: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        self.config, self.folder, self.source, self.sampler, self.log = config, folder, source, sampler, log
         self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
-        model = build(config.arch)
+        model = build(config.arch, pretrained=config.pretrained)
         tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
-        self.module = _Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
+        self.module = Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
         self.module.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.module.model) if config.ema > 0 else None
-        optimizer = make_optimizer(self.module, config.optim)
+        if config.recompute:
+            recompute_(model.encoder)
+        optimizer = make_optimizer(self.module, config.optim, model.encoder)
         self.kept = {"module": self.module} | ({} if self.average is None else {"average": self.average})
         self.progress, self.best = load_checkpoint(folder.path, self.kept, optimizer)
         folder.cut_log(self.progress.step)
         self.wrapped, self.optimizer = self.fabric.setup(self.module, optimizer)
-        self.mean_C11 = torch.tensor(config.mean, device=self.fabric.device)[:, None, None]
-        self.std_C11 = torch.tensor(config.std, device=self.fabric.device)[:, None, None]
+        self.prepare = Prepare(config, source.satellite_margin, model.encoder.stride, self.fabric.device)
+        depth = _AHEAD if isinstance(config.data, SetData) else 0
+        self.batches = Ahead(lambda number: partial(source.read, sampler.rows(number), number), depth)
+        self.epoch = -1
 
     def run(self, report: Report | None) -> None:
         """Step until the schedule's end, with validations and checkpoints on the way."""
@@ -166,34 +148,32 @@ class _Trainer:
                 self.progress.seconds = time.monotonic() - started
                 window = _Window()  # a validation's time is none of a step's
             if validates or (step + 1) % config.checkpoint_every == 0:
-                save_checkpoint(self.folder.path, self.progress, self.kept, self.optimizer.optimizer, self.best)
+                self._save()
             if report is not None:
                 report(step + 1, config.steps)
 
     def _step(self, step: int, window: _Window) -> dict[str, Any]:
         config = self.config
         rate = learning_rate(step, config.steps, config.optim)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         self.module.train()
         torch.manual_seed(key(config.seed, step, "dropout"))
         total = 0.0
-        for micro in range(config.accumulate):
-            number = step * config.accumulate + micro
+        ids: list[str] = []
+        for number in range(step * config.accumulate, (step + 1) * config.accumulate):
             began = time.monotonic()
-            batch = self.sampler.read(number)
-            prepared = self._prepare(batch, number, step)
+            batch = self._read(number)
+            ids += batch.ids
+            prepared = self.prepare(batch, number, step)
             window.data += time.monotonic() - began
             try:
-                loss = self.wrapped(prepared)
-            except RunError as error:  # the loss is not finite
-                raise self._failed(step, error.what) from error
-            self.fabric.backward(loss / config.accumulate)
-            total += float(loss.detach()) / config.accumulate
+                total += self._backward(prepared) / config.accumulate
+            except NotFiniteError as error:
+                raise self._failed(step, error.what, batch.ids, [batch.ids[row] for row in error.rows]) from error
         norm = self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
         grad_norm = float(norm) if norm is not None else 0.0
         if not np.isfinite(grad_norm):
-            raise self._failed(step, "the gradient is not finite")
+            raise self._failed(step, "the gradient is not finite", ids, [])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
@@ -206,66 +186,65 @@ class _Trainer:
             "grad_norm": round(grad_norm, 4),
         }
 
-    def _failed(self, step: int, what: str) -> RunError:
-        mend = "start again in another folder with a lower learning rate or more warm-up"
-        return RunError(f"step {step + 1} failed: {what}", where=self.folder.path, mend=mend)
+    def _backward(self, batch: Prepared) -> float:
+        """Add a micro-batch's gradients; returns its loss."""
+        parts, pairs = self.config.accumulate, self.config.cached
+        if 0 < pairs < self.config.batch:
+            with self.fabric.autocast():
+                return float(self.module.backward_cached(batch, pairs, lambda part: self.fabric.backward(part / parts)))
+        loss: torch.Tensor = self.wrapped(batch)
+        self.fabric.backward(loss / parts)
+        return float(loss.detach())
 
-    def _prepare(self, batch: PairBatch, number: int, step: int) -> _Prepared:
-        config, device = self.config.augment, self.fabric.device
-        strength = config.strength(step)
-        seed, px = self.config.seed, self.config.arch.px
-        mirror_B = torch.rand(len(batch.place_B), generator=torch_generator(seed, number, "mirror")) < (0.5 if config.mirror else 0.0)
-        turn_B = self._turns(batch, number)
-        views, warps = [], []
-        for name, picture_BHWC, warp, margin in (
-            ("satellite", batch.satellite_BHWC, config.satellite, SATELLITE_MARGIN),
-            ("drone", batch.drone_BHWC, config.drone, 1.0),
-        ):
-            img_BCHW, theta_B23 = augment(
-                torch.from_numpy(picture_BHWC).to(device),
-                px,
-                warp,
-                config.colour,
-                torch_generator(seed, number, name),
-                margin=margin,
-                strength=strength,
-                mirror_B=mirror_B,
-                turn_B=turn_B[name],
-            )
-            views.append(self._normalise_(img_BCHW))
-            warps.append(theta_B23)
-        drone_BT2 = torch.rand(len(batch.place_B), _POINTS, 2, generator=torch_generator(seed, number, "points")) * 2 - 1
-        satellite_BT2, seen_BT = points_on_map(drone_BT2, batch.poses, warps[1], warps[0])
-        place_B = torch.from_numpy(batch.place_B).to(device)
-        return _Prepared(views[0], views[1], place_B, satellite_BT2.to(device), drone_BT2.to(device), seen_BT.to(device))
+    def _read(self, number: int) -> PairBatch:
+        """Micro-batch ``number``; the sampler begins its epoch before."""
+        epoch = number // self.sampler.batches_per_epoch
+        if epoch != self.epoch:
+            self.sampler.begin(epoch, self._embed)
+            self.epoch = epoch
+        return self.batches.get(number, self.sampler.known)
 
-    def _turns(self, batch: PairBatch, number: int) -> dict[str, torch.Tensor | None]:
-        """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""
-        if not self.config.augment.upright:
-            return {"satellite": None, "drone": None}
-        quarter_B = torch.randint(4, (len(batch.place_B),), generator=torch_generator(self.config.seed, number, "quarter"))
-        upright_B = (batch.poses.heading_deg / 90).round()
-        return {"satellite": quarter_B * (math.pi / 2), "drone": (quarter_B - upright_B) * (math.pi / 2)}
+    def _embed(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Describe one picture a side of every training pair with the weights as they are."""
+        size, count = 2 * self.config.batch, len(self.source.place_N)
+        parts = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+        sides: list[torch.Tensor] = []
+        for side in ("query", "satellite"):
+            pictures = Ahead(lambda number, side=side: partial(self.source.pictures, side, parts[number]), _AHEAD)  # type: ignore[misc]
+            found = [self._describe(self.module.model, pictures.get(part, len(parts)), side).cpu() for part in range(len(parts))]
+            pictures.close()
+            sides.append(torch.cat(found))
+        self.module.train()
+        return sides[0], sides[1]
 
-    def _normalise_(self, img_BCHW: torch.Tensor) -> torch.Tensor:
-        return img_BCHW.sub_(self.mean_C11).div_(self.std_C11)
+    def _describe(self, model: GenGeo, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
+        model.eval()
+        with torch.inference_mode(), self.fabric.autocast():
+            desc_BD: torch.Tensor = model(self.prepare.plain(picture_BHWC, side), side)
+        return desc_BD.float()
 
     def _validate(self) -> None:
         model = self.module.model if self.average is None else self.average
-        model.eval()
-
-        def describe(picture_BHWC: npt.NDArray[np.uint8], margin: float) -> torch.Tensor:
-            img_BCHW = plain(torch.from_numpy(picture_BHWC).to(self.fabric.device), self.config.arch.px, margin=margin)
-            img_BCHW = img_BCHW.contiguous(memory_format=torch.channels_last)
-            with torch.inference_mode(), self.fabric.autocast():
-                desc_BD: torch.Tensor = model(self._normalise_(img_BCHW))
-            return desc_BD.float()
-
-        scores = validate(self.bank, self.held_rows, describe, 2 * self.config.batch, turns=self.config.query_turns)
+        describe = partial(self._describe, model)
+        scores = validate(self.source.validation, describe, 2 * self.config.batch, turns=self.config.query_turns)
         self._write({"step": self.progress.step, "validation": scores})
         if scores["r1"] >= self.progress.best.get("r1", -1.0):
             self.progress.best = {"step": self.progress.step, **scores}
             self.best = {name: tensor.clone() for name, tensor in tensors_of(model).items()}
+
+    def _save(self) -> None:
+        """Write a checkpoint, but none of weights that went wrong in the last step: the one before is good."""
+        if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
+            raise self._failed(self.progress.step - 1, "it left weights that are not finite", (), [])
+        save_checkpoint(self.folder.path, self.progress, self.kept, self.optimizer.optimizer, self.best)
+
+    def _failed(self, step: int, what: str, ids: Sequence[str], bad: list[str]) -> RunError:
+        """The error of a step, which names its pictures; all of them are written to ``failed.json``."""
+        write_json(self.folder.path / "failed.json", {"step": step + 1, "what": what, "not_finite": bad, "pictures": list(ids)})
+        named = [*bad, *(name for name in ids if name not in bad)][:_NAMED]
+        whose = f", of {', '.join(named)} and others, see failed.json" if named else ""
+        mend = "start again in another folder with a lower learning rate or more warm-up; the last good checkpoint is kept"
+        return RunError(f"step {step + 1} failed: {what}{whose}", where=self.folder.path, mend=mend)
 
     def _write(self, record: dict[str, Any]) -> None:
         record = record | {"seconds": round(self.progress.seconds, 3)}
@@ -284,14 +263,15 @@ class _Trainer:
             "pairs": config.steps * config.batch * config.accumulate,
             "seconds": round(progress.seconds, 1),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "training_places": len(self.sampler.rows),
+            "training_places": len(np.unique(self.source.place_N)),
             "validation": progress.best,
         }
         card = ModelCard(
             name=config.recipe,
             architecture=config.arch,
-            preprocessing=Preprocessing(px=config.arch.px, mean=config.mean, std=config.std),
-            training_data=f"{len(self.sampler.rows)} procedural places of {', '.join(sorted(set(self.bank.region)))}",
+            preprocessing=_preprocessing(config),
+            training_data=self.source.about
+            + (f"; the encoder began with published weights, {config.arch.encoder}" if config.pretrained else ""),
             recipe=config.to_dict(),
             seed=config.seed,
             metrics={"validation": progress.best},
@@ -300,6 +280,13 @@ class _Trainer:
         )
         card = save_model(self.folder.path, model.cpu(), card)
         write_json(self.folder.path / "results.json", results | {"sha256": card.sha256})
+
+
+def _preprocessing(config: TrainConfig) -> Preprocessing:
+    data = config.data
+    if isinstance(data, SetData) and data.panoramas:
+        return Preprocessing(config.arch.px, config.mean, config.std, ground_hw=data.query_hw, ground_fit=data.ground_fit)
+    return Preprocessing(config.arch.px, config.mean, config.std)
 
 
 class _Window:

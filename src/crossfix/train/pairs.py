@@ -1,12 +1,11 @@
-"""Batches of world pairs: which places, which map picture and which drone picture, keyed by (seed, step).
+"""A bank of world pairs as a source: which places are held out, and which of its pictures a micro-batch takes, keyed by (seed, number).
 
-Axes: B pairs, H W pixels, C colour channels (RGB), P places of the bank.
+Axes: B pairs, V drone views of a place, Q queries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +13,8 @@ import numpy.typing as npt
 from crossfix.errors import InputError
 from crossfix.train.keys import numpy_generator
 from crossfix.train.overlap import Poses
-from crossfix.worlds.pairs import PairBank
-
-
-@dataclass(frozen=True)
-class PairBatch:
-    """One micro-batch as stored.
-
-    Attributes:
-        satellite_BHWC: uint8, north-up, wider than the chip by the bank's margin.
-        drone_BHWC: uint8.
-        place_B: row of the bank of each pair; no row occurs twice.
-        poses: of the drone pictures.
-    """
-
-    satellite_BHWC: npt.NDArray[np.uint8]
-    drone_BHWC: npt.NDArray[np.uint8]
-    place_B: npt.NDArray[np.int64]
-    poses: Poses
+from crossfix.train.source import Bytes, PairBatch, Rows, Side, Validation
+from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
 
 
 def split_places(region: Sequence[str], held_out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -69,60 +52,51 @@ def split_places(region: Sequence[str], held_out: int) -> tuple[npt.NDArray[np.i
     return np.setdiff1d(np.arange(len(names), dtype=np.int64), held_rows), held_rows
 
 
-class PairSampler:
-    """Draws micro-batches; the ``n``-th is the same whenever and wherever it is asked for.
-
-    An epoch is a permutation of the places cut into batches, its remainder dropped, so that a batch never holds a place twice and every
-    place comes equally often.
+class BankSource:
+    """The pairs of a bank as a `PairSource`: every place is one, and each time one of its days and one of its drone views is drawn.
 
     Args:
         bank: the pairs.
-        rows: the bank's rows to draw from.
-        batch: pairs of a micro-batch.
+        held_out: places kept for validation.
         seed: keys every draw.
-        together: places of one world that enter a batch together: 1 draws places one by one, more makes neighbours each other's negatives,
-            as a map does.
-
-    Raises:
-        InputError: where there are fewer places than pairs in a batch.
     """
 
-    def __init__(self, bank: PairBank, rows: npt.NDArray[np.int64], batch: int, seed: int, together: int = 1) -> None:
-        if len(rows) < batch:
-            raise InputError(
-                f"{len(rows)} training places cannot fill a batch of {batch}",
-                where="training config",
-                mend="render more or lower batch",
-            )
-        self.bank, self.rows, self.batch, self.seed, self.together = bank, rows, batch, seed, together
-        self._world = np.asarray(bank.truth["world_seed"])[rows] if together > 1 else rows
-        self.batches_per_epoch = len(rows) // batch
-        self._epoch = -1
-        self._order = rows
+    def __init__(self, bank: PairBank, held_out: int, seed: int) -> None:
+        self.bank, self.seed = bank, seed
+        self.place_N, self.held_rows = split_places(bank.region, held_out)
+        worlds = bank.truth.get("world_seed")
+        self.world_N: Rows | None = None if worlds is None else np.asarray(worlds)[self.place_N]
+        self.apart_NS: Rows | None = None
+        self.position_N3: npt.NDArray[np.float64] | None = None
+        self.satellite_margin = SATELLITE_MARGIN
+        self.validation = self._validation()
+        self.about = f"{len(self.place_N)} procedural places of {', '.join(sorted(set(bank.region)))}"
 
-    def places(self, number: int) -> npt.NDArray[np.int64]:
-        """The bank's rows in micro-batch ``number`` (0-based), shape (B,)."""
-        epoch, place = divmod(number, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._order = self._shuffle(numpy_generator(self.seed, epoch, "places"))
-            self._epoch = epoch
-        return self._order[place * self.batch : (place + 1) * self.batch]
-
-    def _shuffle(self, generator: np.random.Generator) -> npt.NDArray[np.int64]:
-        order = generator.permutation(len(self.rows))
-        if self.together > 1:
-            by_world = order[np.argsort(self._world[order], kind="stable")]
-            # Cut each world's shuffled places into groups, and shuffle the groups.
-            worlds = np.split(by_world, np.flatnonzero(np.diff(self._world[by_world])) + 1)
-            groups = [world[i : i + self.together] for world in worlds for i in range(0, len(world), self.together)]
-            order = np.concatenate([groups[i] for i in generator.permutation(len(groups))])
-        return self.rows[order]
-
-    def read(self, number: int) -> PairBatch:
-        """Micro-batch ``number`` (0-based)."""
-        place_B = self.places(number)
+    def read(self, row_B: Rows, number: int) -> PairBatch:
+        """The pairs of micro-batch ``number``."""
+        place_B = self.place_N[row_B]
         generator = numpy_generator(self.seed, number, "pictures")
-        epoch_B = generator.integers(self.bank.satellite.shape[1], size=self.batch)
-        view_B = generator.integers(self.bank.drone.shape[1], size=self.batch)
+        epoch_B = generator.integers(self.bank.satellite.shape[1], size=len(row_B))
+        view_B = generator.integers(self.bank.drone.shape[1], size=len(row_B))
         satellite_BHWC, drone_BHWC = np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B])
-        return PairBatch(satellite_BHWC, drone_BHWC, place_B, Poses.of(self.bank, place_B, view_B))
+        ids = tuple(f"place {place} (day {epoch}, view {view})" for place, epoch, view in zip(place_B, epoch_B, view_B, strict=True))
+        return PairBatch(drone_BHWC, satellite_BHWC, place_B, ids, Poses.of(self.bank, place_B, view_B))
+
+    def pictures(self, side: Side, row_B: Rows) -> Bytes:
+        """The first day's satellite picture or the first drone view of training pairs."""
+        return self._first(side, self.place_N[row_B])
+
+    def _validation(self) -> Validation:
+        """Every drone view of the held-out places, view by view, among the first day's satellite pictures."""
+        views, places = self.bank.drone.shape[1], len(self.held_rows)
+        own_QG: npt.NDArray[np.bool_] = np.tile(np.eye(places, dtype=bool), (views, 1))
+
+        def read(side: Side, rows: Rows) -> Bytes:
+            if side == "satellite":
+                return self._first(side, self.held_rows[rows])
+            return np.asarray(self.bank.drone[self.held_rows[rows % places], rows // places])
+
+        return Validation(own_QG, places, read)
+
+    def _first(self, side: Side, place_B: Rows) -> Bytes:
+        return np.asarray((self.bank.satellite if side == "satellite" else self.bank.drone)[place_B, 0])

@@ -1,7 +1,7 @@
-"""Validation inside a run: drone pictures of held-out places against one map picture of each.
+"""Validation inside a run: the queries of held-out places among the satellite pictures of these places.
 
-This decides which weights are kept, on places of the training regions only. ``evaluate.retrieval`` measures models for reports.
-Axes: P places, V views a place, D entries of a descriptor.
+This decides which weights are kept, on places of the training split only. ``evaluate`` measures models for reports.
+Axes: Q queries, G gallery pictures, D entries of a descriptor.
 """
 
 from __future__ import annotations
@@ -9,51 +9,49 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from crossfix.errors import RunError
-from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
+from crossfix.train.source import Bytes, Rows, Side, Validation
 
-Describe = Callable[[npt.NDArray[np.uint8], float], torch.Tensor]
+Describe = Callable[[Bytes, Side], torch.Tensor]
 
 
-def validate(bank: PairBank, rows: npt.NDArray[np.int64], describe: Describe, batch: int, turns: int = 1) -> dict[str, float]:
-    """Retrieve the place of every drone view of some places among their satellite pictures of the first epoch.
+def validate(held: Validation, describe: Describe, batch: int, turns: int = 1) -> dict[str, float]:
+    """Retrieve the place of every query.
 
     Args:
-        bank: the pairs.
-        rows: the held-out rows.
-        describe: pictures (B, px, px, 3) uint8 and the chip sides they span, to (B, D) unit-norm float32.
+        held: the held-out places.
+        describe: pictures (B, H, W, 3) uint8 of a side to (B, D) unit-norm float32.
         batch: pictures described at a time.
         turns: quarter turns at which the queries are described; the best one counts, for each gallery picture by itself.
 
     Returns:
-        ``r1`` and ``r5``: share of the queries whose place is first, or among the first five; a tie counts against the query. ``queries``
-        and ``places``: how many.
+        ``r1`` and ``r5``: share of the queries for which a right picture is first, or among the first five; a tie counts against the query.
+        ``queries`` and ``places``: how many.
 
     Raises:
         RunError: where descriptors are not finite.
     """
-    gallery_PD = torch.cat([describe(np.asarray(bank.satellite[part, 0]), SATELLITE_MARGIN) for part in _parts(rows, batch)])
-    better = []
-    for view in range(bank.drone.shape[1]):
-        sims = []
-        for turn in range(turns):
-            pictures = (np.rot90(np.asarray(bank.drone[part, view]), turn, axes=(1, 2)).copy() for part in _parts(rows, batch))
-            sims.append(torch.cat([describe(picture, 1.0) for picture in pictures]) @ gallery_PD.T)
-        sim_PP = torch.stack(sims).amax(0)
-        if not torch.isfinite(sim_PP).all():
+    queries, gallery = held.own_QG.shape
+    gallery_GD = torch.cat([describe(held.read("satellite", part), "satellite") for part in _parts(gallery, batch)])
+    ranks = []
+    for part in _parts(queries, batch):
+        pictures, own_BG = held.read("query", part), torch.from_numpy(held.own_QG[part]).to(gallery_GD.device)
+        turned = (np.rot90(pictures, turn, axes=(1, 2)).copy() if turn else pictures for turn in range(turns))
+        sim_BG = torch.stack([describe(picture, "query") @ gallery_GD.T for picture in turned]).amax(0)
+        if not torch.isfinite(sim_BG).all():
             raise RunError("the model gives descriptors that are not finite", where="validation", mend="lower the learning rate")
-        better.append((sim_PP >= sim_PP.diagonal()[:, None]).sum(1) - 1)
-    rank = torch.cat(better)
+        best_B1 = sim_BG.masked_fill(~own_BG, -torch.inf).amax(1, keepdim=True)
+        ranks.append(((sim_BG >= best_B1) & ~own_BG).sum(1))
+    rank_Q = torch.cat(ranks)
     return {
-        "r1": round(float((rank < 1).float().mean()), 6),
-        "r5": round(float((rank < 5).float().mean()), 6),
-        "queries": len(rank),
-        "places": len(rows),
+        "r1": round(float((rank_Q < 1).float().mean()), 6),
+        "r5": round(float((rank_Q < 5).float().mean()), 6),
+        "queries": queries,
+        "places": held.places,
     }
 
 
-def _parts(rows: npt.NDArray[np.int64], batch: int) -> list[npt.NDArray[np.int64]]:
-    return [rows[start : start + batch] for start in range(0, len(rows), batch)]
+def _parts(count: int, batch: int) -> list[Rows]:
+    return [np.arange(start, min(start + batch, count)) for start in range(0, count, batch)]

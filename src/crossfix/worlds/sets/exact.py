@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from crossfix.errors import DataError
 from crossfix.geo.camera import Camera
-from crossfix.worlds.sets.plan import NOTES, SetPlan, SetWriter, world_seed
+from crossfix.worlds.sets.plan import NOTES, SetPlan, TreeWriter, world_seed
 from crossfix.worlds.sets.registry import writer
+from crossfix.worlds.sets.worldsv1 import WorldsV1Writer
 from crossfix.worlds.sites import PHOTO, Rgb, Site, Studio
 
 
@@ -53,11 +54,12 @@ class Sight:
 
 @dataclass(frozen=True)
 class _Taken:
-    """Half and number of the world, the place, and the camera in the world's frame."""
+    """Half and number of the world, the place, the camera in the world's frame, and the day."""
 
     world: tuple[str, int]
     site: Site
     camera: Camera
+    day: str
 
 
 Found = dict[str, _Taken]
@@ -79,12 +81,12 @@ class ExactSet:
         try:
             plan: dict[str, Any] = json.loads(path.read_text())
             self.name = str(plan["set"])
-            fields = {name: plan[name] for name in ("places", "seed", "scale")}
-            self.plan = SetPlan(**fields, regions=tuple(plan["regions"]), halves=tuple(plan["halves"]))
+            self._writer = _writer_of(self.name, plan)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError("is no set of worlds", where=root, mend="write one with: crossfix world write") from error
         self._found: Found = {}
-        self._left = [(half, number) for half in self.plan.halves for number in range(len(self._writer().worlds(half)))]
+        made = self._writer(root)
+        self._left = [(half, number) for half in made.parts for number in range(len(made.worlds(half)))]
         # A world's scene takes much memory; views come place by place.
         self._studio = lru_cache(maxsize=1)(self._make_studio)
 
@@ -114,7 +116,7 @@ class ExactSet:
         studio, camera = self._studio(*taken.world), taken.camera
         if px is not None:
             camera = replace(camera, width=px, height=max(1, round(camera.height * px / camera.width)))
-        shot = studio.day(PHOTO, 0).perspective(camera, samples=1)
+        shot = studio.day(taken.day, 0).perspective(camera, samples=1)
         along = np.asarray(shot.directions @ camera.rotation[:, 2], np.float32)
         return Sight(_about(studio, taken.site, camera), np.asarray(shot.depth * along, np.float32), shot.rgb)
 
@@ -130,28 +132,34 @@ class ExactSet:
         return self._found[name]
 
     def _rehearse(self, half: str, number: int) -> None:
-        made = self._writer()
-        studio = _Blind(made.ground(half), world_seed(made, half), number)
         with tempfile.TemporaryDirectory() as folder:
-            noting = _noting(type(made), self._found, studio, (half, number))(Path(folder), self.plan)
+            made = self._writer(Path(folder))
+            studio = _Blind(made.ground(half), world_seed(made, half), number)
+            _note_cameras_(made, self._found, studio, (half, number))
             for site in studio.sites[: made.worlds(half)[number]]:
-                noting.take(studio, site, half)
+                made.take(studio, site, half)
 
     def _make_studio(self, half: str, number: int) -> Studio:
-        made = self._writer()
+        made = self._writer(self.root)
         return Studio(made.ground(half), world_seed(made, half), number)
 
-    def _writer(self) -> SetWriter:
-        return writer(self.name, self.root, self.plan)
+
+def _writer_of(name: str, plan: dict[str, Any]) -> Callable[[Path], TreeWriter]:
+    """Makes the writer of a set anew, from the plan that was kept beside it, for any folder."""
+    if name == WorldsV1Writer.name:
+        return partial(WorldsV1Writer, small=bool(plan["small"]))
+    fields = {field: plan[field] for field in ("places", "seed", "scale")}
+    made = SetPlan(**fields, regions=tuple(plan["regions"]), halves=tuple(plan["halves"]))
+    return lambda root: writer(name, root, made)
 
 
 class _Blind(Studio):
     """A studio that takes no pictures; it keeps the camera and the site of the last one that a drone was to take."""
 
-    last: tuple[Site, Camera] | None = None
+    last: tuple[Site, Camera, str] | None = None
 
-    def drone(self, site: Site, name: str, camera: Camera) -> Rgb:
-        self.last = site, camera
+    def drone(self, site: Site, name: str, camera: Camera, *, day: str = PHOTO) -> Rgb:
+        self.last = site, camera, day
         return np.zeros((1, 1, 3), np.uint8)
 
     def satellite(self, *_: object, **__: object) -> Rgb:
@@ -160,10 +168,10 @@ class _Blind(Studio):
     street = panorama = satellite
 
 
-def _noting(kind: type[SetWriter], found: Found, studio: _Blind, world: tuple[str, int]) -> type[SetWriter]:
-    """A writer of a set that writes no pictures but notes who would have taken them."""
+def _note_cameras_(made: TreeWriter, found: Found, studio: _Blind, world: tuple[str, int]) -> None:
+    """Have a writer write no pictures but note who would have taken them."""
 
-    class Noting(kind):  # type: ignore[valid-type, misc]  # whichever of the sets it is
+    class Noting(type(made)):  # type: ignore[misc]  # whichever of the sets it is
         def picture(self, name: str, make: Callable[[], Rgb]) -> None:
             self.pictures([name], make)
 
@@ -173,7 +181,7 @@ def _noting(kind: type[SetWriter], found: Found, studio: _Blind, world: tuple[st
             if studio.last is not None:
                 found.update((name, _Taken(world, *studio.last)) for name in names)
 
-    return Noting
+    made.__class__ = Noting
 
 
 def _about(studio: Studio, site: Site, camera: Camera) -> Camera:

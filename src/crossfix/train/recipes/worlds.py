@@ -1,10 +1,7 @@
-"""Recipes: a function each, returning a typed config. Its docstring begins with the command and says what to expect."""
+"""Recipes that train on procedural worlds alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig, SaladConfig
 from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig
 from crossfix.train.config import OptimConfig, TrainConfig
@@ -21,7 +18,7 @@ def gengeo_tiny() -> TrainConfig:
     return TrainConfig(
         recipe="gengeo-tiny",
         arch=ArchConfig("resnet34", 64, SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0), stride=8),
-        bank=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=2880, seed=1000),
+        data=BankPlan(regions=("suburb", "town", "downtown", "farmland", "industrial", "valley"), places=2880, seed=1000),
         steps=14000,
         batch=64,
         together=3,
@@ -40,17 +37,3 @@ def gengeo_tiny() -> TrainConfig:
         validate_every=1000,
         checkpoint_every=500,
     )
-
-
-RECIPES: dict[str, Callable[[], TrainConfig]] = {"gengeo-tiny": gengeo_tiny}
-
-
-def recipe(name: str) -> TrainConfig:
-    """The config of a named recipe.
-
-    Raises:
-        InputError: where there is none of this name.
-    """
-    if name not in RECIPES:
-        raise InputError("there is no such recipe", where=name, mend=f"choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]()

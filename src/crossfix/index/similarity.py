@@ -107,10 +107,22 @@ class Similarity:
             query_NRD = self.query_QRD[query].astype(np.float64)
             with np.errstate(invalid="ignore", over="ignore"):
                 dot_NR = np.einsum("nrd,nd->nr", query_NRD, self.gallery_GD[gallery].astype(np.float64))
-                dot_NR /= _divisor(self.query_norm_QR[query])
-                dot_NR /= _divisor(self.gallery_norm_G[gallery])[:, None]
-                parts.append(dot_NR.max(axis=1))
+                parts.append(self._best(dot_NR, self.query_norm_QR[query], gallery))
         return np.concatenate(parts)
+
+    def cosines_row(self, query: int, gallery_N: Ints) -> Doubles:
+        """Cosines of one query in float64, (N,): `cosines`, faster for many images of one query."""
+        query_RD = self.query_QRD[query].astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            dot_NR = self.gallery_GD[gallery_N].astype(np.float64) @ query_RD.T
+            return self._best(dot_NR, self.query_norm_QR[query], gallery_N)
+
+    def _best(self, dot_NR: Doubles, query_norm: Doubles, gallery_N: Ints) -> Doubles:
+        """Products divided by both norms, of a query's descriptors the best."""
+        dot_NR /= _divisor(query_norm)
+        dot_NR /= _divisor(self.gallery_norm_G[gallery_N])[:, None]
+        best_N: Doubles = dot_NR.max(axis=1)
+        return best_N
 
 
 class Scratch:
@@ -196,6 +208,13 @@ class View:
             (N,) scores; equal descriptors score equal to `TIE`.
         """
         score_N = self.similarity.cosines(query_N, gallery_N)
+        return self._weighted(score_N, gallery_N, nan)
+
+    def exact_row(self, query: int, gallery_N: Ints) -> Doubles:
+        """Scores of one query in float64, (N,): `exact`, faster for many images of one query."""
+        return self._weighted(self.similarity.cosines_row(query, gallery_N), gallery_N)
+
+    def _weighted(self, score_N: Doubles, gallery_N: Ints, nan: float | None = None) -> Doubles:
         if self.weight_G is not None:
             score_N *= self.weight_G[gallery_N]
         return self._clean(score_N, nan)

@@ -1,0 +1,157 @@
+"""A data set's training split as a source of pairs.
+
+Axes: N training pairs, B pairs of a batch, Q validation queries, G validation gallery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from crossfix.data.dataset import Dataset, Task
+from crossfix.data.view import View
+from crossfix.errors import DataError
+from crossfix.train.config import SetData
+from crossfix.train.keys import numpy_generator
+from crossfix.train.reading import Reader
+from crossfix.train.source import Bytes, PairBatch, Rows, Side, Validation
+
+_EARTH_M = 6_371_000.0
+_VIEWS_HELD = 4  # queries of a held-out place that are validated with, at most
+
+
+class DatasetSource:
+    """The pairs of a data set's split as a `PairSource`.
+
+    Queries for which nothing is right are left out. The places that are held out are those whose names have the smallest hashes.
+
+    Args:
+        dataset: the copy.
+        data: which split, and how it is read.
+        held_out: places kept for validation.
+        seed: keys every draw.
+        reader: reads the pictures.
+
+    Attributes:
+        fingerprint: digest of the names of the split's files and of which belong together: a copy at another place has the same.
+
+    Raises:
+        InputError: for a split or direction that the set does not have.
+        DataError: where the copy is not whole, or has too few places.
+    """
+
+    def __init__(self, dataset: Dataset, data: SetData, held_out: int, seed: int, reader: Reader) -> None:
+        self.data, self.seed, self._reader = data, seed, reader
+        self._task = task = dataset.task(data.split, data.direction)
+        self.fingerprint = fingerprint(task, dataset.root)
+        asked = [row for row, right in enumerate(task.positives) if len(right)]
+        number_of = {place: number for number, place in enumerate(dict.fromkeys(task.query[row].place for row in asked))}
+        if held_out >= len(number_of):
+            raise DataError(
+                f"{held_out} places are to be held out of {len(number_of)}", where=dataset.root, mend="hold out fewer, or take more places"
+            )
+        by_hash = sorted(number_of, key=lambda place: hashlib.blake2b(place.encode()).digest())
+        held = {number_of[place] for place in by_hash[:held_out]}
+        of_place: dict[int, list[int]] = {number: [] for number in number_of.values()}
+        for row in asked:
+            of_place[number_of[task.query[row].place]].append(row)
+        self._held = [of_place[place] for place in sorted(held)]
+        train = [(place, rows) for place, rows in of_place.items() if place not in held]
+        if data.draw == "query":
+            train = sorted(((place, [row]) for place, rows in train for row in rows), key=lambda pair: pair[1])
+        self._queries = [rows for _, rows in train]
+        self.place_N = np.array([place for place, _ in train], np.int64)
+        self.world_N: Rows | None = None
+        self.apart_NS = self._apart(number_of)
+        self.position_N3 = self._positions()
+        self.satellite_margin = 1.0
+        self.validation = self._validation()
+        self.about = f"{len(self.place_N)} {'pairs' if data.draw == 'query' else 'places'} of {data.name} {data.split}"
+
+    def read(self, row_B: Rows, number: int) -> PairBatch:
+        """The pairs of micro-batch ``number``."""
+        task = self._task
+        draw_B2 = numpy_generator(self.seed, number, "pictures").random((len(row_B), 2))
+        query_B = np.array([_pick(self._queries[row], share) for row, share in zip(row_B, draw_B2[:, 0], strict=True)], np.int64)
+        gallery_B = np.array([_pick(task.positives[row], share) for row, share in zip(query_B, draw_B2[:, 1], strict=True)], np.int64)
+        ids = tuple(f"{task.query[q].path.name} with {task.gallery[g].path.name}" for q, g in zip(query_B, gallery_B, strict=True))
+        neutral_BB = None
+        if task.semi_positives is not None and self.data.semi_positives == "neutral":
+            neutral_BB = np.stack([np.isin(gallery_B, task.semi_positives[row]) for row in query_B])
+        return PairBatch(self._read("query", query_B), self._read("satellite", gallery_B), self.place_N[row_B], ids, neutral_BB=neutral_BB)
+
+    def pictures(self, side: Side, row_B: Rows) -> Bytes:
+        """The first query of training pairs, or its first satellite picture."""
+        query_B = np.array([self._queries[row][0] for row in row_B], np.int64)
+        return self._read(side, query_B if side == "query" else np.array([self._task.positives[row][0] for row in query_B], np.int64))
+
+    def _apart(self, number_of: dict[str, int]) -> Rows | None:
+        """Places whose satellite pictures are semi-positive for a query of each training pair."""
+        task = self._task
+        if task.semi_positives is None:
+            return None
+        near = [{task.gallery[tile].place for row in rows for tile in task.semi_positives[row]} for rows in self._queries]
+        found = [sorted(number_of[place] for place in places if place in number_of) for places in near]
+        apart_NS = np.full((len(found), max(1, max(map(len, found), default=0))), -1, np.int64)
+        for line, numbers in zip(apart_NS, found, strict=True):
+            line[: len(numbers)] = numbers
+        return apart_NS
+
+    def _positions(self) -> npt.NDArray[np.float64] | None:
+        """Where the training pairs are, in metres: of the query where it is known, else of the satellite picture."""
+        views = [(self._task.query[rows[0]], self._task.gallery[int(self._task.positives[rows[0]][0])]) for rows in self._queries]
+        found = [_xyz(query) or _xyz(satellite) for query, satellite in views]
+        if any(point is None for point in found):
+            return None
+        return np.array(found, np.float64)
+
+    def _validation(self) -> Validation:
+        """Up to four queries of each held-out place, among the satellite pictures that are right for one of them."""
+        task = self._task
+        queries = [row for rows in self._held for row in _spread(rows, _VIEWS_HELD)]
+        gallery = np.unique(np.concatenate([task.positives[row] for row in queries]))
+        own_QG = np.stack([np.isin(gallery, task.positives[row]) for row in queries])
+
+        def read(side: Side, rows: Rows) -> Bytes:
+            picked = np.asarray(queries, np.int64)[rows] if side == "query" else gallery[rows]
+            return self._read(side, picked)
+
+        return Validation(own_QG, len(self._held), read)
+
+    def _read(self, side: Side, rows: Rows) -> Bytes:
+        data = self.data
+        if side == "satellite":
+            return self._reader.read([self._task.gallery[row] for row in rows], (data.satellite_px, data.satellite_px))
+        return self._reader.read([self._task.query[row] for row in rows], data.query_hw, data.ground_fit if data.panoramas else "whole")
+
+
+def fingerprint(task: Task, root: Path) -> str:
+    """Digest of a split: its files' names relative to the root, and which are right for which."""
+    digest = hashlib.sha256()
+    for views in (task.query, task.gallery):
+        digest.update("".join(f"{view.path.relative_to(root).as_posix()}\n" for view in views).encode() + b"\0")
+    for right in task.positives:
+        digest.update(np.asarray(right, "<i8").tobytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _pick(rows: Sequence[int] | Rows, share: float) -> int:
+    return int(rows[int(share * len(rows))])
+
+
+def _spread(rows: list[int], most: int) -> list[int]:
+    """At most so many of a list, evenly over it."""
+    return [rows[number * len(rows) // min(most, len(rows))] for number in range(min(most, len(rows)))]
+
+
+def _xyz(view: View) -> tuple[float, float, float] | None:
+    """A view's position in space, metres: on a sphere, or in its data set's own plane."""
+    if view.lon is not None and view.lat is not None:
+        lon, lat = math.radians(view.lon), math.radians(view.lat)
+        return _EARTH_M * math.cos(lat) * math.cos(lon), _EARTH_M * math.cos(lat) * math.sin(lon), _EARTH_M * math.sin(lat)
+    return None if view.xy_m is None else (*view.xy_m, 0.0)

@@ -1,0 +1,98 @@
+"""What a run begins with: its folder, its pairs, and the order they come in, from a config and what the command line adds to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossfix.data.registry import open_dataset
+from crossfix.errors import InputError
+from crossfix.train.config import SetData, TrainConfig
+from crossfix.train.dataset_source import DatasetSource
+from crossfix.train.folder import RunFolder
+from crossfix.train.order import RandomOrder
+from crossfix.train.pairs import BankSource
+from crossfix.train.reading import Reader
+from crossfix.train.samplers import NeighbourOrder
+from crossfix.train.source import PairSource, Sampler
+from crossfix.worlds.pairs import PairBank, make_pair_bank
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run needs and what does not decide its weights; see `crossfix.train.loop.train`."""
+
+    bank: PairBank | None = None
+    root: Path | None = None
+    workers: int | None = None
+    memory_gb: float = 0.0
+    bank_progress: Report | None = None
+
+
+def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig, RunFolder, Callable[[], tuple[PairSource, Sampler]]]:
+    """Claim a run's folder, and say how to get its pairs.
+
+    Args:
+        config: as the recipe has it.
+        run: the folder.
+        given: the rest.
+
+    Returns:
+        The config as it is run, the folder, and a function that gives pairs and sampler: it may have to render them.
+
+    Raises:
+        RunError: where the folder holds another run.
+        InputError: where the config makes no sense with the pairs.
+        DataError: where the data set is not whole.
+    """
+    if isinstance(config.data, SetData):
+        return _open_set(config, config.data, run, given)
+    if given.root is not None:
+        raise InputError("this recipe renders what it trains on", where=given.root, mend="leave --data out")
+    plan = config.data if given.bank is None else given.bank.plan
+    config = dataclasses.replace(config, data=plan).resolved((plan.places - config.held_out) // config.batch)
+
+    def pairs() -> tuple[PairSource, Sampler]:
+        bank = given.bank or make_pair_bank(run / "bank", plan, progress=given.bank_progress)
+        source = BankSource(bank, config.held_out, config.seed)
+        return source, make_sampler(config, source, run)
+
+    return config, RunFolder(run, config.to_dict()), pairs
+
+
+def _open_set(
+    config: TrainConfig, data: SetData, run: Path, given: Given
+) -> tuple[TrainConfig, RunFolder, Callable[[], tuple[PairSource, Sampler]]]:
+    if given.bank is not None:
+        raise InputError("this recipe trains on a data set", where=config.recipe, mend="leave --bank out")
+    if given.root is None:
+        raise InputError(f"this recipe trains on {data.name}", where=config.recipe, mend=f"say where it is: --data {data.name}:ROOT")
+    dataset = open_dataset(data.name, given.root)
+    source = DatasetSource(dataset, data, config.held_out, config.seed, Reader(given.workers, given.memory_gb))
+    sampler = make_sampler(config, source, run)
+    config = config.resolved(sampler.batches_per_epoch)
+    values = config.to_dict()
+    values["data"]["fingerprint"] = source.fingerprint
+    return config, RunFolder(run, values), lambda: (source, sampler)
+
+
+def make_sampler(config: TrainConfig, source: PairSource, run: Path) -> Sampler:
+    """The sampler that a config asks for.
+
+    Args:
+        config: the run's.
+        source: the pairs.
+        run: the run's folder, where a sampler keeps what it has mined.
+
+    Raises:
+        InputError: where the pairs are too few for it.
+    """
+    if config.neighbours is None:
+        return RandomOrder(source.place_N, config.batch, config.seed, config.together, source.world_N)
+    apart_NS = source.apart_NS if isinstance(config.data, SetData) and config.data.semi_positives == "apart" else None
+    position_NX = source.position_N3
+    return NeighbourOrder(source.place_N, config.batch, config.seed, run, config.neighbours, position_NX=position_NX, apart_NS=apart_NS)

@@ -1,0 +1,133 @@
+"""From stored pairs to what the network takes: augmentation and normalisation, keyed by (seed, number).
+
+Axes: B pairs, T points of a pair, C H W channels and pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from crossfix.train.augment import AugmentConfig, augment, plain
+from crossfix.train.config import TrainConfig
+from crossfix.train.keys import torch_generator
+from crossfix.train.overlap import points_on_map
+from crossfix.train.panoramas import PanoramaAugment, middle, spoil, turn_together
+from crossfix.train.source import Bytes, PairBatch, Side
+
+_POINTS = 32  # of a pair; about half of them are seen by both pictures
+
+
+class Points(NamedTuple):
+    """Points of both pictures of a pair that show the same ground; see `overlap`."""
+
+    satellite_BT2: torch.Tensor
+    query_BT2: torch.Tensor
+    seen_BT: torch.Tensor
+
+
+class Prepared(NamedTuple):
+    """A micro-batch as the network takes it. Panoramas have another size than satellite pictures."""
+
+    satellite_BCHW: torch.Tensor
+    query_BCHW: torch.Tensor
+    place_B: torch.Tensor
+    points: Points | None
+    neutral_BB: torch.Tensor | None
+
+
+class Prepare:
+    """Augments and normalises micro-batches, and pictures to be described.
+
+    Args:
+        config: the run's.
+        margin: how many sides of the chip a stored satellite picture spans.
+        multiple: what the width of a panorama of a smaller field of view has to be a multiple of.
+        device: where the pixel work runs.
+    """
+
+    def __init__(self, config: TrainConfig, margin: float, multiple: int, device: torch.device) -> None:
+        self.config, self.margin, self.multiple, self.device = config, margin, multiple, device
+        self.mean_C11 = torch.tensor(config.mean, device=device)[:, None, None]
+        self.std_C11 = torch.tensor(config.std, device=device)[:, None, None]
+
+    def __call__(self, batch: PairBatch, number: int, step: int) -> Prepared:
+        """Prepare micro-batch ``number``, which optimiser step ``step`` takes."""
+        chosen = self.config.augment
+        if isinstance(chosen, PanoramaAugment):
+            satellite_BCHW, query_BCHW = self._panoramas(batch, number, chosen)
+            points = None
+        else:
+            satellite_BCHW, query_BCHW, points = self._drones(batch, number, step, chosen)
+        place_B = torch.from_numpy(batch.place_B).to(self.device)
+        neutral_BB = None if batch.neutral_BB is None else torch.from_numpy(batch.neutral_BB).to(self.device)
+        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), place_B, points, neutral_BB)
+
+    def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
+        """Pictures without augmentation, as the deployed model sees them."""
+        if isinstance(self.config.augment, PanoramaAugment):  # stored as the network takes them
+            img_BCHW = self._floats(picture_BHWC)
+        else:
+            stored = torch.from_numpy(picture_BHWC).to(self.device)
+            img_BCHW = plain(stored, self.config.arch.px, margin=self.margin if side == "satellite" else 1.0)
+        return self._normalise_(img_BCHW.contiguous(memory_format=torch.channels_last))
+
+    def _panoramas(self, batch: PairBatch, number: int, chosen: PanoramaAugment) -> tuple[torch.Tensor, torch.Tensor]:
+        seed = self.config.seed
+        satellite_BCHW = spoil(
+            self._floats(batch.satellite_BHWC), chosen, chosen.satellite_grid, torch_generator(seed, number, "satellite")
+        )
+        ground_BCHW = spoil(self._floats(batch.query_BHWC), chosen, chosen.ground_grid, torch_generator(seed, number, "ground"))
+        ground_BCHW, satellite_BCHW = turn_together(ground_BCHW, satellite_BCHW, chosen, torch_generator(seed, number, "turn"))
+        if chosen.fov_deg is not None:
+            low, high = chosen.fov_deg
+            fov_deg = low + (high - low) * float(torch.rand((), generator=torch_generator(seed, number, "fov")))
+            ground_BCHW = middle(ground_BCHW, fov_deg, self.multiple)
+        last = torch.channels_last
+        return satellite_BCHW.contiguous(memory_format=last), ground_BCHW.contiguous(memory_format=last)
+
+    def _drones(self, batch: PairBatch, number: int, step: int, chosen: AugmentConfig) -> tuple[torch.Tensor, torch.Tensor, Points | None]:
+        seed, px, strength = self.config.seed, self.config.arch.px, chosen.strength(step)
+        mirror_B = torch.rand(len(batch.place_B), generator=torch_generator(seed, number, "mirror")) < (0.5 if chosen.mirror else 0.0)
+        turn_B = self.turns(batch, number)
+        views, warps = [], []
+        for name, picture_BHWC, warp, margin in (
+            ("satellite", batch.satellite_BHWC, chosen.satellite, self.margin),
+            ("drone", batch.query_BHWC, chosen.drone, 1.0),
+        ):
+            img_BCHW, theta_B23 = augment(
+                torch.from_numpy(picture_BHWC).to(self.device),
+                px,
+                warp,
+                chosen.colour,
+                torch_generator(seed, number, name),
+                margin=margin,
+                strength=strength,
+                mirror_B=mirror_B,
+                turn_B=turn_B[name],
+            )
+            views.append(img_BCHW)
+            warps.append(theta_B23)
+        points = None
+        if batch.poses is not None and self.config.tokens_weight > 0:
+            query_BT2 = torch.rand(len(batch.place_B), _POINTS, 2, generator=torch_generator(seed, number, "points")) * 2 - 1
+            satellite_BT2, seen_BT = points_on_map(query_BT2, batch.poses, warps[1], warps[0])
+            points = Points(satellite_BT2.to(self.device), query_BT2.to(self.device), seen_BT.to(self.device))
+        return views[0], views[1], points
+
+    def turns(self, batch: PairBatch, number: int) -> dict[str, torch.Tensor | None]:
+        """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""
+        if self.config.query_turns == 1 or batch.poses is None:
+            return {"satellite": None, "drone": None}
+        quarter_B = torch.randint(4, (len(batch.place_B),), generator=torch_generator(self.config.seed, number, "quarter"))
+        upright_B = (batch.poses.heading_deg / 90).round()
+        return {"satellite": quarter_B * (math.pi / 2), "drone": (quarter_B - upright_B) * (math.pi / 2)}
+
+    def _floats(self, picture_BHWC: Bytes) -> torch.Tensor:
+        """(B, 3, H, W) float32 in [0, 1]."""
+        return torch.from_numpy(picture_BHWC).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+
+    def _normalise_(self, img_BCHW: torch.Tensor) -> torch.Tensor:
+        return img_BCHW.sub_(self.mean_C11).div_(self.std_C11)

@@ -1,0 +1,89 @@
+"""Model and loss as one module: both views of a micro-batch to one number.
+
+Axes: B pairs, N tokens, D entries of a descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.correspondence import Correspondence
+from crossfix.models.encoder import TokenEncoder
+from crossfix.models.gengeo import GenGeo
+from crossfix.train.gradcache import gradcache_step
+from crossfix.train.prepare import Prepared
+
+
+class Siamese(nn.Module):
+    """Model and loss as one module, so that Fabric sets up precision for both.
+
+    Args:
+        model: describes both views.
+        loss: of descriptors.
+        tokens: loss of tokens; None leaves it out.
+        tokens_weight: its weight.
+    """
+
+    def __init__(self, model: GenGeo, loss: InfoNCE, tokens: Correspondence | None, tokens_weight: float) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.tokens = tokens
+        self.tokens_weight = tokens_weight
+
+    def forward(self, batch: Prepared) -> torch.Tensor:
+        """The loss. Views of one size pass as one batch, so that they share their normalisation statistics as they share the weights."""
+        encoder, head, satellite_head = self.model.encoder, self.model.head, self.model.head_of("satellite")
+        if batch.satellite_BCHW.shape == batch.query_BCHW.shape and head is satellite_head:
+            tok_BND, cls_BD = encoder(torch.cat([batch.satellite_BCHW, batch.query_BCHW]))
+            satellite_BD, query_BD = head(tok_BND, cls_BD).chunk(2)
+            satellite_BND, query_BND = tok_BND.chunk(2)
+        else:
+            satellite_BND, satellite_cls = encoder(batch.satellite_BCHW)
+            query_BND, query_cls = encoder(batch.query_BCHW)
+            satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
+        loss = self.compare(batch, query_BD, satellite_BD)
+        if self.tokens is None or batch.points is None:
+            return loss
+        points = batch.points
+        term: torch.Tensor = self.tokens(query_BND, satellite_BND, points.query_BT2, points.satellite_BT2, points.seen_BT)
+        return loss + self.tokens_weight * term
+
+    def compare(self, batch: Prepared, query_BD: torch.Tensor, satellite_BD: torch.Tensor) -> torch.Tensor:
+        """The loss of a micro-batch's descriptors."""
+        loss: torch.Tensor = self.loss(query_BD, satellite_BD, batch.place_B, batch.neutral_BB)
+        return loss
+
+    def backward_cached(self, batch: Prepared, pairs: int, backward: Callable[[torch.Tensor], Any]) -> torch.Tensor:
+        """Loss and gradients of a micro-batch, with the activations of some of its pairs at a time; see `gradcache`.
+
+        Args:
+            batch: the micro-batch.
+            pairs: whose activations are kept at a time.
+            backward: called with scalars in place of ``Tensor.backward``.
+
+        Returns:
+            The loss, detached.
+
+        Raises:
+            ModelError: where the network normalises over its batch.
+        """
+        encode = [partial(self.model, kind="query"), partial(self.model, kind="satellite")]
+        return gradcache_step(encode, partial(self.compare, batch), [batch.query_BCHW, batch.satellite_BCHW], pairs, backward)
+
+
+def recompute_(encoder: TokenEncoder) -> None:
+    """Keep no activations inside an encoder's blocks: the backward pass computes them again."""
+    if not encoder.is_transformer:
+        encoder.net.set_grad_checkpointing(True)
+        return
+    for block in encoder.net.blocks:
+        if any(parameter.requires_grad for parameter in block.parameters()):
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
