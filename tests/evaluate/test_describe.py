@@ -48,7 +48,7 @@ def test_the_next_batch_is_decoded_while_the_caller_has_this_one(tmp_path: Path)
 
 def test_a_change_comes_before_the_preparation(tmp_path: Path):
     asked = views(tmp_path, 3)
-    (batch,) = read_ahead(asked, lambda view, picture: picture[:8], lambda picture: picture + np.uint8(len(picture)))
+    (batch,) = read_ahead(asked, lambda view, picture: picture[:8], lambda picture, kind: picture + np.uint8(len(picture)))
     for view, picture in zip(asked, batch, strict=True):
         np.testing.assert_array_equal(picture, view.read()[:8] + np.uint8(8))
 

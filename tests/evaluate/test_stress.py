@@ -145,6 +145,8 @@ def test_models_are_told_how_much_of_the_horizon_is_left(tmp_path: Path):
 
     model = Told()
     query, gallery = np.ones((1, 1, model.dim), np.float32), np.ones((1, model.dim), np.float32)
-    sweep(model, task, tmp_path, settings(["fov", "heading"], task), query, gallery, lambda query_QRD, gallery_GD: {})
-    assert told[:4] == [("ground", fov, round(160 * fov / 360)) for fov in (360.0, 180.0, 90.0, 70.0)]
-    assert {row[1:] for row in told[4:]} == {(360.0, 160)}
+    wanted = settings(["fov", "heading"], task)
+    sweep(model, task, tmp_path, wanted, query, gallery, lambda setting, query_QRD, gallery_GD: {})
+    assert [row[:2] for row in told] == [("ground", 360.0 if one.dial == "heading" else one.level) for one in wanted]
+    assert [row[2] for row, one in zip(told, wanted, strict=True) if one.dial == "fov"] == [160, 80, 40, 31]
+    assert {row[2] for row, one in zip(told, wanted, strict=True) if one.dial == "heading"} == {160}

@@ -105,7 +105,7 @@ class WorldsV1:
     def _read(self, part: str) -> tuple[list[View], list[View]]:
         """Views from below and satellite images of a part, places named by their part as well."""
         halves = read_table(self.table(part).parent)[:2]
-        return tuple([replace(view, place=f"{part}/{view.place}") for view in half] for half in halves)  # type: ignore[return-value]
+        return tuple([replace(view, place=f"{part}-{view.place}") for view in half] for half in halves)  # type: ignore[return-value]
 
 
 def _condition(view: View) -> str:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from crossfix.evaluate.arrays import DescriptorSet
 from crossfix.evaluate.distances import geodesic_m, plane_m
-from crossfix.evaluate.nearest import Nearest
 from crossfix.evaluate.positives import RowLists, of_pairs
-from crossfix.evaluate.similarity import LEFT_OUT, Similarity, View
+from crossfix.index.nearest import Nearest
+from crossfix.index.similarity import LEFT_OUT, Similarity, View
 
 TOP = 5
 _LOOKED_AT = 2048
