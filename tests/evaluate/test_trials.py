@@ -1,0 +1,86 @@
+"""Trials: intervals over seeds and places, and variants trained, examined and compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.data.lab_tree import write_lab
+
+from crossfix.errors import InputError
+from crossfix.evaluate.trials import GROUPS, Trial, estimate, run_trials
+from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig
+from crossfix.train.config import SetData, TrainConfig
+
+
+def test_an_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(200):
+        hard_P = rng.normal(0, 0.3, 150)
+        value_SP = 0.5 + rng.normal(0, 0.04, (5, 1)) + hard_P + rng.normal(0, 0.2, (5, 150))
+        found = estimate(value_SP, seed=trial, draws=1000)
+        covered += found.low <= 0.5 <= found.high
+    assert 0.86 <= covered / 200 <= 0.985, "five seeds are few: percentiles of five means are a little too narrow"
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    calm = np.full((3, 50), 0.5)
+    wild = calm + np.array([[-0.1], [0.0], [0.1]])
+    assert estimate(calm).high == pytest.approx(0.5)
+    assert estimate(wild).high > 0.55
+    assert estimate(wild).value == pytest.approx(0.5)
+
+
+def test_one_seed_has_the_interval_of_its_places():
+    value = np.random.default_rng(0).random((1, 400))
+    found = estimate(value)
+    half = 1.96 * value.std() / np.sqrt(400)
+    assert found.high - found.value == pytest.approx(half, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lab(tmp_path_factory.mktemp("lab"), trained=12)
+
+
+def _trial(name: str, head) -> Trial:
+    arch = ArchConfig("resnet10t", 32, head, stride=8)
+    data = SetData("worlds-v1", "train", "d2s", (32, 32), 32, draw="place")
+    config = TrainConfig("tiny", arch, data, steps=2, batch=4, held_out=4, validate_every=2, checkpoint_every=2, precision="32-true")
+    return Trial(name, f"the {name} head", config)
+
+
+def test_variants_are_trained_examined_and_compared(lab: Path, tmp_path: Path):
+    trials = [_trial("gem", GemConfig()), _trial("mean", MeanConfig())]
+    asked = {"seeds": 2, "groups": ("seen", "unseen")}
+    first = run_trials(trials, lab, tmp_path, **asked)
+    assert [(run["trial"], run["seed"]) for run in first["runs"]] == [("gem", 0), ("mean", 0), ("gem", 1), ("mean", 1)]
+    assert set(first["table"]) == {"gem", "mean"}
+    assert set(first["differences"]) == {"mean"}
+    for group in asked["groups"]:
+        gap = first["table"]["mean"][group]["value"] - first["table"]["gem"][group]["value"]
+        assert first["differences"]["mean"][group]["value"] == pytest.approx(gap)
+    examined = json.loads((tmp_path / "gem-0/lab/results.json").read_text())
+    (row,) = [row for row in examined["rows"] if row["part"] == "seen"]
+    own = [json.loads((tmp_path / f"gem-{seed}/lab/results.json").read_text())["rows"][0]["strict"]["R@1"] for seed in range(2)]
+    assert first["table"]["gem"]["seen"]["value"] == pytest.approx(np.mean(own))
+    assert {one["part"] for one in examined["rows"]} == {"seen", "near", "middle", "far"}
+    assert row["queries"] == 12
+    before = (tmp_path / "mean-1/model.safetensors").stat().st_mtime_ns
+    assert run_trials(trials, lab, tmp_path, **asked) == first, "what is done is not done again"
+    assert (tmp_path / "mean-1/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_names_are_told_apart(lab: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="names of their own"):
+        run_trials([_trial("gem", GemConfig())] * 2, lab, tmp_path)
+
+
+def test_every_group_has_conditions():
+    from crossfix.evaluate.lab import conditions
+
+    for name, chosen in GROUPS.items():
+        assert any(chosen(one) for one in conditions()), name
