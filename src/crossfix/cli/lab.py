@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossfix.cli.progress import bar
+from crossfix.errors import InputError
 
 if TYPE_CHECKING:
     from crossfix.evaluate.measurable import Measurable
@@ -75,6 +76,53 @@ def run(
     console = Console()
     console.print(_headline(found))
     console.print(_conditions(found))
+
+
+@app.command("reproduce", epilog="Example: crossfix lab reproduce gengeo --root lab -o claims/gengeo")
+def reproduce(
+    claim: Annotated[str, typer.Argument(metavar="CLAIM", help="gengeo, dustbin or oracles.")],
+    root: Root,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of all runs; goes on where it was killed.")],
+    small: Annotated[bool, typer.Option("--small", help="A quarter of the steps, for a small laboratory: a rehearsal.")] = False,
+    seeds: Annotated[int, typer.Option(help="Seeds: 0, 1, 2 and so on.", min=1)] = 3,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Some of the variants; repeat it. The first is what others are compared with.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a claim's variants with several seeds, examine them, and print the table with paired differences."""
+    from crossfix.cli.train import stages
+    from crossfix.evaluate.claims import CLAIM_GROUPS
+    from crossfix.evaluate.claims import claim as claim_named
+    from crossfix.evaluate.trials import run_trials
+
+    trials = claim_named(claim, small=small)
+    names = [trial.name for trial in trials]
+    if unknown := sorted(set(only or []) - set(names)):
+        raise InputError("there is no such variant", where=", ".join(unknown), mend=f"choose from {', '.join(names)}")
+    chosen = [trial for trial in trials if only is None or trial.name in only]
+    with stages(quiet=as_json) as stage:
+        results = run_trials(chosen, root, out, seeds=seeds, groups=CLAIM_GROUPS[claim], progress=stage)
+    if as_json:
+        typer.echo(json.dumps(results, indent=1))
+        return
+    console = Console()
+    console.print(_trials(f"R@1, %, mean of {seeds} seeds, 95 % intervals over seeds and places", results["table"], results))
+    if results["differences"]:
+        console.print(_trials(f"less {chosen[0].name}, points; * where the interval leaves 0 out", results["differences"], results))
+
+
+def _trials(title: str, cells: dict[str, dict[str, Any]], results: dict[str, Any]) -> Table:
+    table = Table("variant", *results["groups"], title=title)
+    signed = cells is results["differences"]
+    for name, groups in cells.items():
+        line = []
+        for cell in groups.values():
+            low, high = (100 * bound for bound in cell["interval95"])
+            sure = "*" if signed and cell["excludes0"] else ""
+            line.append(f"{100 * cell['value']:{'+' if signed else ''}.1f}{sure} [{low:.1f}, {high:.1f}]")
+        table.add_row(name, *line)
+    return table
 
 
 def _headline(found: list[dict[str, Any]]) -> Table:

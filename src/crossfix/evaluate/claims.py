@@ -1,0 +1,107 @@
+"""What the papers claim, as trials on worlds-v1: the method, what it is compared with, and its parts left out one by one.
+
+All variants of a claim share encoder, pictures, batches, steps and the length of the descriptor where the head allows it: what differs is
+what the name says. The encoders are such as two cores train in minutes; what the papers use (DINOv2, ConvNeXt-B) is not compared here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from crossfix.errors import InputError
+from crossfix.evaluate.trials import Trial
+from crossfix.models.gengeo import ArchConfig, GemConfig, HeadConfig, MeanConfig, MixVprConfig, SaladConfig
+from crossfix.train.augment import AugmentConfig, WarpConfig
+from crossfix.train.config import OptimConfig, SetData, TrainConfig
+
+_PX = 64
+_STORED_PX = 96  # pictures are cut from larger ones, so that a turn leaves no corner without ground
+_SALAD = SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0)
+_DIM = _SALAD.out_dim
+
+
+def _drone(head: HeadConfig, *, small: bool, split: str = "train", separate_heads: bool = False) -> TrainConfig:
+    """Drone to satellite with one small encoder: 64 tokens of 64 pixels a side."""
+    return TrainConfig(
+        recipe="lab",
+        arch=ArchConfig("resnet10t", _PX, head, stride=8, separate_heads=separate_heads),
+        data=SetData("worlds-v1", split, "d2s", (_STORED_PX, _STORED_PX), _STORED_PX, draw="place"),
+        steps=300 if small else 1200,
+        batch=64,
+        held_out=32 if small else 96,
+        optim=OptimConfig(learning_rate=3e-3, warmup_steps=100),
+        augment=AugmentConfig(satellite=WarpConfig(rotate_deg=10.0, shift=0.05, side=(0.85, 1.18)), upright=True),
+        validate_every=300,
+        checkpoint_every=300,
+    )
+
+
+def gengeo(*, small: bool = False) -> list[Trial]:
+    """GenGeo's claim: shared SALAD clusters transfer better to unseen regions than the baselines' heads and than SALAD with parts left out.
+
+    Sample4Geo's head is the mean with a layer norm, CV-Cities' is MixVPR.
+    """
+    made = _drone(_SALAD, small=small)
+
+    def head(other: HeadConfig) -> TrainConfig:
+        return replace(made, arch=replace(made.arch, head=other))
+
+    return [
+        Trial("gengeo", "shared SALAD clusters, dustbin as published", made),
+        Trial("sample4geo", "mean and layer norm, as Sample4Geo", head(MeanConfig(norm=True))),
+        Trial("cvcities", "MixVPR, as CV-Cities", head(MixVprConfig(channels=_DIM // 4, rows=4))),
+        Trial("gem", "generalised mean, projected", head(GemConfig(dim=_DIM))),
+        Trial("separate", "SALAD clusters of each view's own", replace(made, arch=replace(made.arch, separate_heads=True))),
+        Trial("no-dustbin", "without a dustbin", head(replace(_SALAD, dustbin="none"))),
+        Trial("no-global", "without the global token", head(replace(_SALAD, token_dim=0))),
+        Trial("few-clusters", "8 clusters of 64", head(replace(_SALAD, clusters=8, cluster_dim=64))),
+        Trial("many-clusters", "32 clusters of 16", head(replace(_SALAD, clusters=32, cluster_dim=16))),
+    ]
+
+
+def dustbin(*, small: bool = False) -> list[Trial]:
+    """Forms of the dustbin in which the model learns how much of an image to leave out, against the published one."""
+    made = _drone(_SALAD, small=small)
+    forms = {
+        "fixed": "as published: always the same share",
+        "none": "without a dustbin",
+        "relaxed": "clusters' shares relaxed",
+        "partial": "mass given by the tokens, transported in part",
+        "column": "a dustbin beside the clusters, row by row",
+        "gate": "tokens gated, then balanced",
+    }
+    found = []
+    for form, about in forms.items():
+        chosen = replace(_SALAD, dustbin=form)  # type: ignore[arg-type]
+        found.append(Trial(form, about, replace(made, arch=replace(made.arch, head=chosen))))
+    by_mass = replace(_SALAD, dustbin="partial", cluster_weight="mass")
+    found.append(
+        Trial("partial-mass", "partial, and clusters count by their mass", replace(made, arch=replace(made.arch, head=by_mass)))
+    )
+    return found
+
+
+def oracles(*, small: bool = False) -> list[Trial]:
+    """The same network trained on each region's own style: what was possible there, and proof that a shift is one."""
+    names = {"seen": "train", "near": "near-train", "middle": "middle-train", "far": "far-train"}
+    return [Trial(part, f"trained on {split}", _drone(_SALAD, small=small, split=split)) for part, split in names.items()]
+
+
+CLAIMS: dict[str, Callable[..., list[Trial]]] = {"gengeo": gengeo, "dustbin": dustbin, "oracles": oracles}
+CLAIM_GROUPS: dict[str, tuple[str, ...]] = {
+    "gengeo": ("seen", "near", "middle", "far", "unseen", "years later", "off-centre", "hidden"),
+    "dustbin": ("seen", "near", "middle", "far", "unseen", "off-centre", "hidden"),
+    "oracles": ("seen", "near", "middle", "far"),
+}
+
+
+def claim(name: str, *, small: bool = False) -> list[Trial]:
+    """The trials of a claim.
+
+    Raises:
+        InputError: where there is none of this name.
+    """
+    if name not in CLAIMS:
+        raise InputError("there is no such claim", where=name, mend=f"choose one of {', '.join(CLAIMS)}")
+    return CLAIMS[name](small=small)
