@@ -1,6 +1,6 @@
 """A data set's training split as a source of pairs.
 
-Axes: N training pairs, B pairs of a batch, Q validation queries, G validation gallery.
+Axes: N training pairs, J pairs of a batch, B those whose pictures are read, Q validation queries, G validation gallery.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crossfix.errors import DataError
 from crossfix.train.config import SetData
 from crossfix.train.keys import numpy_generator
 from crossfix.train.reading import Reader
-from crossfix.train.source import Bytes, PairBatch, Rows, Side, Validation
+from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
 
 _EARTH_M = 6_371_000.0
 _VIEWS_HELD = 4  # queries of a held-out place that are validated with, at most
@@ -73,17 +73,19 @@ class DatasetSource:
         self.validation = self._validation()
         self.about = f"{len(self.place_N)} {'pairs' if data.draw == 'query' else 'places'} of {data.name} {data.split}"
 
-    def read(self, row_B: Rows, number: int) -> PairBatch:
-        """The pairs of micro-batch ``number``."""
+    def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
+        """The pairs of micro-batch ``number``, with the pictures of a part of them."""
         task = self._task
-        draw_B2 = numpy_generator(self.seed, number, "pictures").random((len(row_B), 2))
-        query_B = np.array([_pick(self._queries[row], share) for row, share in zip(row_B, draw_B2[:, 0], strict=True)], np.int64)
-        gallery_B = np.array([_pick(task.positives[row], share) for row, share in zip(query_B, draw_B2[:, 1], strict=True)], np.int64)
-        ids = tuple(f"{task.query[q].path.name} with {task.gallery[g].path.name}" for q, g in zip(query_B, gallery_B, strict=True))
-        neutral_BB = None
+        draw_J2 = numpy_generator(self.seed, number, "pictures").random((len(row_J), 2))
+        query_J = np.array([_pick(self._queries[row], share) for row, share in zip(row_J, draw_J2[:, 0], strict=True)], np.int64)
+        gallery_J = np.array([_pick(task.positives[row], share) for row, share in zip(query_J, draw_J2[:, 1], strict=True)], np.int64)
+        ids = tuple(f"{task.query[q].path.name} with {task.gallery[g].path.name}" for q, g in zip(query_J, gallery_J, strict=True))
+        neutral_JJ = None
         if task.semi_positives is not None and self.data.semi_positives == "neutral":
-            neutral_BB = np.stack([np.isin(gallery_B, task.semi_positives[row]) for row in query_B])
-        return PairBatch(self._read("query", query_B), self._read("satellite", gallery_B), self.place_N[row_B], ids, neutral_BB=neutral_BB)
+            neutral_JJ = np.stack([np.isin(gallery_J, task.semi_positives[row]) for row in query_J])
+        query_B, gallery_B = (rows_J[part[0] :][: part[1]] for rows_J in (query_J, gallery_J))
+        pictures = self._read("query", query_B), self._read("satellite", gallery_B)
+        return PairBatch(*pictures, self.place_N[row_J], ids, neutral_JJ=neutral_JJ, first=part[0])
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""
