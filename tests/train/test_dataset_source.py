@@ -56,8 +56,16 @@ def test_every_query_is_a_pair_with_its_own_satellite_picture(made: Made):
     assert batch.satellite_BHWC.shape == (14, 16, 16, 3)
     panorama, tile = batch.query_BHWC[:, 0, 0, 0].astype(int) - 100, batch.satellite_BHWC[:, 0, 0, 0].astype(int)
     np.testing.assert_array_equal(panorama // 2, tile)
-    np.testing.assert_array_equal(batch.place_B, pairs.place_N)
+    np.testing.assert_array_equal(batch.place_J, pairs.place_N)
     assert batch.ids[0] == f"pano{panorama[0]}.png with tile{tile[0]}.png"
+
+
+def test_a_part_has_the_pictures_that_the_whole_has(made: Made):
+    pairs = source(made, dataclasses.replace(GROUND, draw="place"))
+    whole, part = pairs.read(np.arange(6), 5), pairs.read(np.arange(6), 5, (2, 3))
+    np.testing.assert_array_equal(part.query_BHWC, whole.query_BHWC[2:5])
+    np.testing.assert_array_equal(part.satellite_BHWC, whole.satellite_BHWC[2:5])
+    assert (part.ids, part.first, len(part.place_J)) == (whole.ids, 2, 6)
 
 
 def test_held_out_places_are_none_of_the_training_and_the_same_for_every_seed(made: Made):
@@ -87,9 +95,9 @@ def test_semi_positives_are_neutral_or_kept_apart_or_negatives(made: Made):
     pairs = source(made)
     batch = pairs.read(np.arange(14), 0)
     panorama, tile = batch.query_BHWC[:, 0, 0, 0].astype(int) - 100, batch.satellite_BHWC[:, 0, 0, 0].astype(int)
-    assert batch.neutral_BB is not None
-    np.testing.assert_array_equal(batch.neutral_BB, panorama[:, None] // 2 + 1 == tile[None])
-    assert source(made, dataclasses.replace(GROUND, semi_positives="negatives")).read(np.arange(14), 0).neutral_BB is None
+    assert batch.neutral_JJ is not None
+    np.testing.assert_array_equal(batch.neutral_JJ, panorama[:, None] // 2 + 1 == tile[None])
+    assert source(made, dataclasses.replace(GROUND, semi_positives="negatives")).read(np.arange(14), 0).neutral_JJ is None
     assert pairs.apart_NS is not None
     of_place = {int(place): int(number) for place, number in zip(tile, pairs.place_N, strict=True)}
     for row in range(14):

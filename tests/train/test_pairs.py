@@ -37,9 +37,9 @@ def test_pictures_do_not_depend_on_what_was_read_before(bank):
 def test_both_pictures_are_of_the_place_and_of_none_that_is_held_out(bank):
     source = BankSource(bank, 8, seed=1)
     batch = source.read(np.arange(len(source.place_N)), 0)
-    assert len(batch.place_B) == 32
-    assert not set(batch.place_B) & set(source.held_rows)
-    for row, place in enumerate(batch.place_B):
+    assert len(batch.place_J) == 32
+    assert not set(batch.place_J) & set(source.held_rows)
+    for row, place in enumerate(batch.place_J):
         np.testing.assert_array_equal(batch.satellite_BHWC[row], bank.satellite[place, 0])
         np.testing.assert_array_equal(batch.query_BHWC[row], bank.drone[place, 0])
         assert batch.ids[row].startswith(f"place {place} ")

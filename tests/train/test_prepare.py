@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 def stored(count: int = 5) -> PairBatch:
     rng = np.random.default_rng(0)
     ground, satellite = (rng.integers(0, 256, (count, *hw, 3), np.uint8) for hw in ((32, 128), (64, 64)))
-    return PairBatch(ground, satellite, np.arange(count), tuple(map(str, range(count))), neutral_BB=np.eye(count, dtype=bool))
+    return PairBatch(ground, satellite, np.arange(count), tuple(map(str, range(count))), neutral_JJ=np.eye(count, dtype=bool))
 
 
 def test_the_same_number_gives_the_same_batch_and_another_one_another():
@@ -40,7 +40,16 @@ def test_the_same_number_gives_the_same_batch_and_another_one_another():
     assert first.query_BCHW.shape == (5, 3, 32, 128)
     assert first.satellite_BCHW.shape == (5, 3, 64, 64)
     assert first.points is None
-    assert first.neutral_BB is not None
+    assert first.neutral_JJ is not None
+
+
+def test_a_process_with_some_of_the_pictures_makes_of_them_what_one_with_all_makes():
+    prepare, whole = Prepare(CONFIG, 1.0, 16, CPU), stored()
+    part = dataclasses.replace(whole, query_BHWC=whole.query_BHWC[2:4], satellite_BHWC=whole.satellite_BHWC[2:4], first=2)
+    all_of_them, some = (prepare(batch, 3, step=0) for batch in (whole, part))
+    assert torch.equal(some.query_BCHW, all_of_them.query_BCHW[2:4])
+    assert torch.equal(some.satellite_BCHW, all_of_them.satellite_BCHW[2:4])
+    assert torch.equal(some.place_J, all_of_them.place_J)
 
 
 def test_a_batch_has_one_field_of_view_in_whole_patches():

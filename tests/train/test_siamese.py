@@ -28,7 +28,7 @@ def siamese(config: ArchConfig) -> Siamese:
 @pytest.mark.parametrize("config", [VIT, dataclasses.replace(VIT, separate_heads=True, head=GemConfig(8))])
 def test_the_loss_is_that_of_the_models_descriptors(ground: tuple[int, int], config: ArchConfig):
     module, some = siamese(config), batch(ground)
-    want = module.loss(module.model(some.query_BCHW, "query"), module.model(some.satellite_BCHW), some.place_B)
+    want = module.loss(module.model(some.query_BCHW, "query"), module.model(some.satellite_BCHW), some.place_J)
     torch.testing.assert_close(module(some), want)
     assert (module.model.satellite_head is None) is (config is VIT)
 
@@ -65,7 +65,7 @@ def test_it_keeps_fewer_activations():
 def test_gradients_of_some_pairs_at_a_time_are_those_of_all(pairs: int):
     config = ArchConfig("test_vit", 64, SaladConfig(clusters=4, cluster_dim=8, token_dim=8, hidden=16, dropout=0.0), separate_heads=True)
     whole, parts = siamese(config), siamese(config)
-    some = batch()._replace(neutral_BB=torch.eye(4, dtype=torch.bool).roll(1, 0))
+    some = batch()._replace(neutral_JJ=torch.eye(4, dtype=torch.bool).roll(1, 0))
     loss = whole(some)
     loss.backward()
     found = parts.backward_cached(some, pairs, torch.Tensor.backward)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -98,6 +99,8 @@ def train(
             memory_gb=memory_gb,
             bank_progress=stage("Rendering worlds"),
         )
+    if os.environ.get("RANK", "0") != "0":  # torchrun's other processes
+        return
     if as_json:
         typer.echo(json.dumps(result.results, indent=2))
         return

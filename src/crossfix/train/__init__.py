@@ -1,1 +1,1 @@
-"""Training: typed recipes, batches of world pairs with augmentation, and a loop that resumes exactly."""
+"""Training: typed recipes, pairs from worlds or data sets with augmentation, and a loop that resumes exactly."""

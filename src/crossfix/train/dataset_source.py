@@ -1,12 +1,11 @@
 """A data set's training split as a source of pairs.
 
-Axes: N training pairs, B pairs of a batch, Q validation queries, G validation gallery.
+Axes: N training pairs, J pairs of a batch, B those whose pictures are read, Q validation queries, G validation gallery.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,17 +17,18 @@ from crossfix.data.view import View
 from crossfix.errors import DataError
 from crossfix.train.config import SetData
 from crossfix.train.keys import numpy_generator
+from crossfix.train.mining import in_space
 from crossfix.train.reading import Reader
-from crossfix.train.source import Bytes, PairBatch, Rows, Side, Validation
+from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
 
-_EARTH_M = 6_371_000.0
 _VIEWS_HELD = 4  # queries of a held-out place that are validated with, at most
 
 
 class DatasetSource:
     """The pairs of a data set's split as a `PairSource`.
 
-    Queries for which nothing is right are left out. The places that are held out are those whose names have the smallest hashes.
+    Queries for which nothing is right are left out. The places that are held out are those whose names have the smallest hashes. They may
+    border on training places, and VIGOR's tiles overlap: their scores choose weights, and say nothing of unseen places.
 
     Args:
         dataset: the copy.
@@ -73,17 +73,19 @@ class DatasetSource:
         self.validation = self._validation()
         self.about = f"{len(self.place_N)} {'pairs' if data.draw == 'query' else 'places'} of {data.name} {data.split}"
 
-    def read(self, row_B: Rows, number: int) -> PairBatch:
-        """The pairs of micro-batch ``number``."""
+    def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
+        """The pairs of micro-batch ``number``, with the pictures of a part of them."""
         task = self._task
-        draw_B2 = numpy_generator(self.seed, number, "pictures").random((len(row_B), 2))
-        query_B = np.array([_pick(self._queries[row], share) for row, share in zip(row_B, draw_B2[:, 0], strict=True)], np.int64)
-        gallery_B = np.array([_pick(task.positives[row], share) for row, share in zip(query_B, draw_B2[:, 1], strict=True)], np.int64)
-        ids = tuple(f"{task.query[q].path.name} with {task.gallery[g].path.name}" for q, g in zip(query_B, gallery_B, strict=True))
-        neutral_BB = None
+        draw_J2 = numpy_generator(self.seed, number, "pictures").random((len(row_J), 2))
+        query_J = np.array([_pick(self._queries[row], share) for row, share in zip(row_J, draw_J2[:, 0], strict=True)], np.int64)
+        gallery_J = np.array([_pick(task.positives[row], share) for row, share in zip(query_J, draw_J2[:, 1], strict=True)], np.int64)
+        ids = tuple(f"{task.query[q].path.name} with {task.gallery[g].path.name}" for q, g in zip(query_J, gallery_J, strict=True))
+        neutral_JJ = None
         if task.semi_positives is not None and self.data.semi_positives == "neutral":
-            neutral_BB = np.stack([np.isin(gallery_B, task.semi_positives[row]) for row in query_B])
-        return PairBatch(self._read("query", query_B), self._read("satellite", gallery_B), self.place_N[row_B], ids, neutral_BB=neutral_BB)
+            neutral_JJ = np.stack([np.isin(gallery_J, task.semi_positives[row]) for row in query_J])
+        query_B, gallery_B = (rows_J[part[0] :][: part[1]] for rows_J in (query_J, gallery_J))
+        pictures = self._read("query", query_B), self._read("satellite", gallery_B)
+        return PairBatch(*pictures, self.place_N[row_J], ids, neutral_JJ=neutral_JJ, first=part[0])
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""
@@ -104,11 +106,15 @@ class DatasetSource:
 
     def _positions(self) -> npt.NDArray[np.float64] | None:
         """Where the training pairs are, in metres: of the query where it is known, else of the satellite picture."""
-        views = [(self._task.query[rows[0]], self._task.gallery[int(self._task.positives[rows[0]][0])]) for rows in self._queries]
-        found = [_xyz(query) or _xyz(satellite) for query, satellite in views]
-        if any(point is None for point in found):
-            return None
-        return np.array(found, np.float64)
+        task = self._task
+        pairs = [(task.query[rows[0]], task.gallery[int(task.positives[rows[0]][0])]) for rows in self._queries]
+        on_earth = [next((lonlat for view in pair if (lonlat := _lonlat(view)) is not None), None) for pair in pairs]
+        if all(lonlat is not None for lonlat in on_earth):
+            return in_space(np.array(on_earth, np.float64))
+        in_plane = [next((view.xy_m for view in pair if view.xy_m is not None), None) for pair in pairs]
+        if all(xy_m is not None for xy_m in in_plane):
+            return np.pad(np.array(in_plane, np.float64), ((0, 0), (0, 1)))
+        return None
 
     def _validation(self) -> Validation:
         """Up to four queries of each held-out place, among the satellite pictures that are right for one of them."""
@@ -149,9 +155,5 @@ def _spread(rows: list[int], most: int) -> list[int]:
     return [rows[number * len(rows) // min(most, len(rows))] for number in range(min(most, len(rows)))]
 
 
-def _xyz(view: View) -> tuple[float, float, float] | None:
-    """A view's position in space, metres: on a sphere, or in its data set's own plane."""
-    if view.lon is not None and view.lat is not None:
-        lon, lat = math.radians(view.lon), math.radians(view.lat)
-        return _EARTH_M * math.cos(lat) * math.cos(lon), _EARTH_M * math.cos(lat) * math.sin(lon), _EARTH_M * math.sin(lat)
-    return None if view.xy_m is None else (*view.xy_m, 0.0)
+def _lonlat(view: View) -> tuple[float, float] | None:
+    return None if view.lon is None or view.lat is None else (view.lon, view.lat)

@@ -28,10 +28,12 @@ from crossfix.train.checkpoint import load_checkpoint, save_checkpoint, tensors_
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder
+from crossfix.train.gather import mean_gradients_
 from crossfix.train.keys import key
 from crossfix.train.opening import Given, Report, open_run
 from crossfix.train.optim import average_, learning_rate, make_optimizer, set_rate
 from crossfix.train.prepare import Prepare, Prepared
+from crossfix.train.processes import Process, joined
 from crossfix.train.reading import Ahead
 from crossfix.train.siamese import Siamese, recompute_
 from crossfix.train.source import Bytes, PairBatch, PairSource, Sampler, Side
@@ -69,6 +71,8 @@ def train(
 ) -> TrainResult:
     """Train a model, or go on where a killed run of the same config stands, or return what a finished one left.
 
+    Under ``torchrun`` the processes share every batch; a run may go on with another number of them.
+
     Args:
         config: what decides the weights.
         run: the run folder.
@@ -87,15 +91,22 @@ def train(
         DataError: where the data set is not whole, or a picture cannot be read.
         DiskError: where the folder cannot be written.
     """
-    config, folder, pairs = open_run(config, run, Given(bank, root, workers, memory_gb, bank_progress))
-    if folder.results is None:
-        trainer = _Trainer(config, folder, *pairs(), log)
-        try:
-            trainer.run(progress)
-        finally:
-            trainer.batches.close()
-        trainer.finish()
-    return TrainResult(run, folder.results or {})
+    with joined() as process:
+        with process.first_alone():
+            config, folder, pairs = open_run(config, run, Given(bank, root, workers, memory_gb, bank_progress))
+            todo = folder.results is None
+        if todo:
+            with process.first_alone():
+                source, sampler = pairs()
+            trainer = _Trainer(config, folder, source, sampler, log, process)
+            try:
+                trainer.run(progress if process.first else None)
+            finally:
+                trainer.batches.close()
+            with process.first_alone():
+                if process.first:
+                    trainer.finish()
+        return TrainResult(run, folder.results or {})
 
 
 class _Trainer:
@@ -108,9 +119,11 @@ class _Trainer:
         source: PairSource,
         sampler: Sampler,
         log: Callable[[dict[str, Any]], None] | None,
+        process: Process,
     ) -> None:
-        self.config, self.folder, self.source, self.sampler, self.log = config, folder, source, sampler, log
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)  # type: ignore[arg-type]
+        self.config, self.folder, self.source, self.sampler, self.log, self.process = config, folder, source, sampler, log, process
+        devices = [process.local] if torch.cuda.is_available() else 1
+        self.fabric = Fabric(accelerator="auto", devices=devices, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
         model = build(config.arch, pretrained=config.pretrained)
         tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
@@ -122,11 +135,13 @@ class _Trainer:
         optimizer = make_optimizer(self.module, config.optim, model.encoder)
         self.kept = {"module": self.module} | ({} if self.average is None else {"average": self.average})
         self.progress, self.best = load_checkpoint(folder.path, self.kept, optimizer)
-        folder.cut_log(self.progress.step)
+        if process.first:
+            folder.cut_log(self.progress.step)
         self.wrapped, self.optimizer = self.fabric.setup(self.module, optimizer)
         self.prepare = Prepare(config, source.satellite_margin, model.encoder.stride, self.fabric.device)
         depth = _AHEAD if isinstance(config.data, SetData) else 0
-        self.batches = Ahead(lambda number: partial(source.read, sampler.rows(number), number), depth)
+        part = process.part(config.batch)
+        self.batches = Ahead(lambda number: partial(source.read, sampler.rows(number), number, part), depth)
         self.epoch = -1
 
     def run(self, report: Report | None) -> None:
@@ -157,7 +172,7 @@ class _Trainer:
         rate = learning_rate(step, config.steps, config.optim)
         set_rate(self.optimizer, rate)
         self.module.train()
-        torch.manual_seed(key(config.seed, step, "dropout"))
+        torch.manual_seed(key(config.seed, step, "dropout" if self.process.first else f"dropout/{self.process.rank}"))
         total = 0.0
         ids: list[str] = []
         for number in range(step * config.accumulate, (step + 1) * config.accumulate):
@@ -170,6 +185,7 @@ class _Trainer:
                 total += self._backward(prepared) / config.accumulate
             except NotFiniteError as error:
                 raise self._failed(step, error.what, batch.ids, [batch.ids[row] for row in error.rows]) from error
+        mean_gradients_(self.module.parameters())
         norm = self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
         grad_norm = float(norm) if norm is not None else 0.0
         if not np.isfinite(grad_norm):
@@ -200,7 +216,8 @@ class _Trainer:
         """Micro-batch ``number``; the sampler begins its epoch before."""
         epoch = number // self.sampler.batches_per_epoch
         if epoch != self.epoch:
-            self.sampler.begin(epoch, self._embed)
+            with self.process.first_alone():  # it mines, and the others find what it has found
+                self.sampler.begin(epoch, self._embed)
             self.epoch = epoch
         return self.batches.get(number, self.sampler.known)
 
@@ -236,17 +253,21 @@ class _Trainer:
         """Write a checkpoint, but none of weights that went wrong in the last step: the one before is good."""
         if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
             raise self._failed(self.progress.step - 1, "it left weights that are not finite", (), [])
-        save_checkpoint(self.folder.path, self.progress, self.kept, self.optimizer.optimizer, self.best)
+        if self.process.first:
+            save_checkpoint(self.folder.path, self.progress, self.kept, self.optimizer.optimizer, self.best)
 
     def _failed(self, step: int, what: str, ids: Sequence[str], bad: list[str]) -> RunError:
         """The error of a step, which names its pictures; all of them are written to ``failed.json``."""
-        write_json(self.folder.path / "failed.json", {"step": step + 1, "what": what, "not_finite": bad, "pictures": list(ids)})
+        if self.process.first:
+            write_json(self.folder.path / "failed.json", {"step": step + 1, "what": what, "not_finite": bad, "pictures": list(ids)})
         named = [*bad, *(name for name in ids if name not in bad)][:_NAMED]
         whose = f", of {', '.join(named)} and others, see failed.json" if named else ""
         mend = "start again in another folder with a lower learning rate or more warm-up; the last good checkpoint is kept"
         return RunError(f"step {step + 1} failed: {what}{whose}", where=self.folder.path, mend=mend)
 
     def _write(self, record: dict[str, Any]) -> None:
+        if not self.process.first:
+            return
         record = record | {"seconds": round(self.progress.seconds, 3)}
         self.folder.log(record)
         if self.log is not None:

@@ -1,6 +1,6 @@
 """A bank of world pairs as a source: which places are held out, and which of its pictures a micro-batch takes, keyed by (seed, number).
 
-Axes: B pairs, V drone views of a place, Q queries.
+Axes: J pairs of a batch, B those whose pictures are read, V drone views of a place, Q queries.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crossfix.errors import InputError
 from crossfix.train.keys import numpy_generator
 from crossfix.train.overlap import Poses
-from crossfix.train.source import Bytes, PairBatch, Rows, Side, Validation
+from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
 from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
 
 
@@ -72,15 +72,16 @@ class BankSource:
         self.validation = self._validation()
         self.about = f"{len(self.place_N)} procedural places of {', '.join(sorted(set(bank.region)))}"
 
-    def read(self, row_B: Rows, number: int) -> PairBatch:
-        """The pairs of micro-batch ``number``."""
-        place_B = self.place_N[row_B]
+    def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
+        """The pairs of micro-batch ``number``, with the pictures of a part of them."""
+        place_J = self.place_N[row_J]
         generator = numpy_generator(self.seed, number, "pictures")
-        epoch_B = generator.integers(self.bank.satellite.shape[1], size=len(row_B))
-        view_B = generator.integers(self.bank.drone.shape[1], size=len(row_B))
+        epoch_J = generator.integers(self.bank.satellite.shape[1], size=len(row_J))
+        view_J = generator.integers(self.bank.drone.shape[1], size=len(row_J))
+        ids = tuple(f"place {place} (day {epoch}, view {view})" for place, epoch, view in zip(place_J, epoch_J, view_J, strict=True))
+        place_B, epoch_B, view_B = (rows_J[part[0] :][: part[1]] for rows_J in (place_J, epoch_J, view_J))
         satellite_BHWC, drone_BHWC = np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B])
-        ids = tuple(f"place {place} (day {epoch}, view {view})" for place, epoch, view in zip(place_B, epoch_B, view_B, strict=True))
-        return PairBatch(drone_BHWC, satellite_BHWC, place_B, ids, Poses.of(self.bank, place_B, view_B))
+        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, Poses.of(self.bank, place_B, view_B), first=part[0])
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first day's satellite picture or the first drone view of training pairs."""

@@ -7,12 +7,14 @@ A satellite picture is north up, a panorama has north in its middle column and b
 A satellite picture turned anticlockwise by k quarters has bearing 90 k up, and the panorama that belongs to it has that bearing in its
 middle: it is rolled to the left by k quarters of its width. Mirroring both left to right keeps them a pair.
 
-Every parameter is drawn on the CPU, keyed by (seed, number). Axes: B pictures, C = 3 RGB channels, H W pixels.
+Every parameter is drawn on the CPU, each picture's from a generator of its own, so that it does not matter which pictures a process has.
+Axes: B pictures, C = 3 RGB channels, H W pixels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,20 +63,20 @@ class PanoramaAugment:
             raise InputError(f"fov_deg is {self.fov_deg}", where="training config", mend="give two angles above 0 and up to 360")
 
 
-def spoil(img_BCHW: torch.Tensor, augment: PanoramaAugment, grid: float, generator: torch.Generator) -> torch.Tensor:
+def spoil(img_BCHW: torch.Tensor, augment: PanoramaAugment, grid: float, generators: Iterable[torch.Generator]) -> torch.Tensor:
     """Jitter, blur or sharpen, and cut holes into pictures, each drawn for itself.
 
     Args:
         img_BCHW: float32 in [0, 1].
         augment: probabilities and strengths.
         grid: side of a hole of the grid over the distance of two.
-        generator: on the CPU.
+        generators: on the CPU, one for each picture.
 
     Returns:
         The pictures, of the same shape, in [0, 1].
     """
     done = []
-    for img_CHW in img_BCHW:
+    for img_CHW, generator in zip(img_BCHW, generators, strict=True):
         if _chance(augment.jitter, generator):
             img_CHW = _jittered(img_CHW, augment.strength, generator)
         if _chance(augment.sharpness, generator):
@@ -86,7 +88,7 @@ def spoil(img_BCHW: torch.Tensor, augment: PanoramaAugment, grid: float, generat
 
 
 def turn_together(
-    ground_BCHW: torch.Tensor, satellite_BCHW: torch.Tensor, augment: PanoramaAugment, generator: torch.Generator
+    ground_BCHW: torch.Tensor, satellite_BCHW: torch.Tensor, augment: PanoramaAugment, generators: Iterable[torch.Generator]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror and turn pairs as the config says.
 
@@ -94,23 +96,20 @@ def turn_together(
         ground_BCHW: panoramas, 360 degrees wide.
         satellite_BCHW: square.
         augment: which turns, and how often.
-        generator: on the CPU.
+        generators: on the CPU, one for each pair.
 
     Returns:
         New panoramas and satellite pictures, of the same shapes.
     """
-    count, width = len(ground_BCHW), ground_BCHW.shape[3]
-    mirror_B = torch.rand(count, generator=generator) < augment.mirror
-    turned_B = torch.rand(count, generator=generator) < augment.turn
-    quarter_B = torch.where(turned_B, torch.randint(1, 4, (count,), generator=generator), 0)
-    own_B = torch.rand(count, generator=generator)
+    width = ground_BCHW.shape[3]
     grounds, satellites = [], []
-    for row in range(count):
-        ground_CHW, satellite_CHW = ground_BCHW[row], satellite_BCHW[row]
-        if mirror_B[row]:
+    for ground_CHW, satellite_CHW, generator in zip(ground_BCHW, satellite_BCHW, generators, strict=True):
+        mirrored, turned = _chance(augment.mirror, generator), _chance(augment.turn, generator)
+        quarters, own = int(torch.randint(1, 4, (), generator=generator)), _between(0, 1, generator)
+        if mirrored:
             ground_CHW, satellite_CHW = ground_CHW.flip(2), satellite_CHW.flip(2)
-        quarters = int(quarter_B[row]) if augment.heading != "north" else 0
-        turn = quarters / 4 + (float(own_B[row]) if augment.heading == "free" else 0.0)
+        quarters = quarters if turned and augment.heading != "north" else 0
+        turn = quarters / 4 + (own if augment.heading == "free" else 0.0)
         grounds.append(ground_CHW.roll(-math.floor(turn * width + 0.5), 2))
         satellites.append(satellite_CHW.rot90(quarters, (1, 2)))
     return torch.stack(grounds), torch.stack(satellites)

@@ -1,11 +1,12 @@
 """From stored pairs to what the network takes: augmentation and normalisation, keyed by (seed, number).
 
-Axes: B pairs, T points of a pair, C H W channels and pixels.
+Axes: J pairs of a batch, B those whose pictures a process has, T points of a pair, C H W channels and pixels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -33,9 +34,9 @@ class Prepared(NamedTuple):
 
     satellite_BCHW: torch.Tensor
     query_BCHW: torch.Tensor
-    place_B: torch.Tensor
+    place_J: torch.Tensor
     points: Points | None
-    neutral_BB: torch.Tensor | None
+    neutral_JJ: torch.Tensor | None
 
 
 class Prepare:
@@ -61,9 +62,9 @@ class Prepare:
             points = None
         else:
             satellite_BCHW, query_BCHW, points = self._drones(batch, number, step, chosen)
-        place_B = torch.from_numpy(batch.place_B).to(self.device)
-        neutral_BB = None if batch.neutral_BB is None else torch.from_numpy(batch.neutral_BB).to(self.device)
-        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), place_B, points, neutral_BB)
+        place_J = torch.from_numpy(batch.place_J).to(self.device)
+        neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
+        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), place_J, points, neutral_JJ)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
         """Pictures without augmentation, as the deployed model sees them."""
@@ -75,12 +76,14 @@ class Prepare:
         return self._normalise_(img_BCHW.contiguous(memory_format=torch.channels_last))
 
     def _panoramas(self, batch: PairBatch, number: int, chosen: PanoramaAugment) -> tuple[torch.Tensor, torch.Tensor]:
-        seed = self.config.seed
-        satellite_BCHW = spoil(
-            self._floats(batch.satellite_BHWC), chosen, chosen.satellite_grid, torch_generator(seed, number, "satellite")
-        )
-        ground_BCHW = spoil(self._floats(batch.query_BHWC), chosen, chosen.ground_grid, torch_generator(seed, number, "ground"))
-        ground_BCHW, satellite_BCHW = turn_together(ground_BCHW, satellite_BCHW, chosen, torch_generator(seed, number, "turn"))
+        seed, rows = self.config.seed, range(batch.first, batch.first + len(batch.query_BHWC))
+
+        def draws(what: str) -> Iterator[torch.Generator]:
+            return (torch_generator(seed, number, f"{what}/{row}") for row in rows)
+
+        satellite_BCHW = spoil(self._floats(batch.satellite_BHWC), chosen, chosen.satellite_grid, draws("satellite"))
+        ground_BCHW = spoil(self._floats(batch.query_BHWC), chosen, chosen.ground_grid, draws("ground"))
+        ground_BCHW, satellite_BCHW = turn_together(ground_BCHW, satellite_BCHW, chosen, draws("turn"))
         if chosen.fov_deg is not None:
             low, high = chosen.fov_deg
             fov_deg = low + (high - low) * float(torch.rand((), generator=torch_generator(seed, number, "fov")))
@@ -89,8 +92,8 @@ class Prepare:
         return satellite_BCHW.contiguous(memory_format=last), ground_BCHW.contiguous(memory_format=last)
 
     def _drones(self, batch: PairBatch, number: int, step: int, chosen: AugmentConfig) -> tuple[torch.Tensor, torch.Tensor, Points | None]:
-        seed, px, strength = self.config.seed, self.config.arch.px, chosen.strength(step)
-        mirror_B = torch.rand(len(batch.place_B), generator=torch_generator(seed, number, "mirror")) < (0.5 if chosen.mirror else 0.0)
+        px, strength, count = self.config.arch.px, chosen.strength(step), len(batch.query_BHWC)
+        mirror_B = torch.rand(count, generator=self._draws(batch, number, "mirror")) < (0.5 if chosen.mirror else 0.0)
         turn_B = self.turns(batch, number)
         views, warps = [], []
         for name, picture_BHWC, warp, margin in (
@@ -102,7 +105,7 @@ class Prepare:
                 px,
                 warp,
                 chosen.colour,
-                torch_generator(seed, number, name),
+                self._draws(batch, number, name),
                 margin=margin,
                 strength=strength,
                 mirror_B=mirror_B,
@@ -112,7 +115,7 @@ class Prepare:
             warps.append(theta_B23)
         points = None
         if batch.poses is not None and self.config.tokens_weight > 0:
-            query_BT2 = torch.rand(len(batch.place_B), _POINTS, 2, generator=torch_generator(seed, number, "points")) * 2 - 1
+            query_BT2 = torch.rand(count, _POINTS, 2, generator=self._draws(batch, number, "points")) * 2 - 1
             satellite_BT2, seen_BT = points_on_map(query_BT2, batch.poses, warps[1], warps[0])
             points = Points(satellite_BT2.to(self.device), query_BT2.to(self.device), seen_BT.to(self.device))
         return views[0], views[1], points
@@ -121,9 +124,13 @@ class Prepare:
         """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""
         if self.config.query_turns == 1 or batch.poses is None:
             return {"satellite": None, "drone": None}
-        quarter_B = torch.randint(4, (len(batch.place_B),), generator=torch_generator(self.config.seed, number, "quarter"))
+        quarter_B = torch.randint(4, (len(batch.query_BHWC),), generator=self._draws(batch, number, "quarter"))
         upright_B = (batch.poses.heading_deg / 90).round()
         return {"satellite": quarter_B * (math.pi / 2), "drone": (quarter_B - upright_B) * (math.pi / 2)}
+
+    def _draws(self, batch: PairBatch, number: int, purpose: str) -> torch.Generator:
+        """One generator for all pictures of a process."""
+        return torch_generator(self.config.seed, number, f"{purpose}/{batch.first}" if batch.first else purpose)
 
     def _floats(self, picture_BHWC: Bytes) -> torch.Tensor:
         """(B, 3, H, W) float32 in [0, 1]."""

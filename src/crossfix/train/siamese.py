@@ -17,6 +17,7 @@ from crossfix.losses.contrastive import InfoNCE
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.encoder import TokenEncoder
 from crossfix.models.gengeo import GenGeo
+from crossfix.train.gather import gather
 from crossfix.train.gradcache import gradcache_step
 from crossfix.train.prepare import Prepared
 
@@ -57,8 +58,8 @@ class Siamese(nn.Module):
         return loss + self.tokens_weight * term
 
     def compare(self, batch: Prepared, query_BD: torch.Tensor, satellite_BD: torch.Tensor) -> torch.Tensor:
-        """The loss of a micro-batch's descriptors."""
-        loss: torch.Tensor = self.loss(query_BD, satellite_BD, batch.place_B, batch.neutral_BB)
+        """The loss of a micro-batch's descriptors, of all processes together."""
+        loss: torch.Tensor = self.loss(gather(query_BD), gather(satellite_BD), batch.place_J, batch.neutral_JJ)
         return loss
 
     def backward_cached(self, batch: Prepared, pairs: int, backward: Callable[[torch.Tensor], Any]) -> torch.Tensor:

@@ -1,10 +1,12 @@
 """What a training run needs of its pairs, wherever they come from, and of whoever chooses which of them make a batch.
 
-Axes: N training pairs, B pairs of a batch, Q queries and G gallery pictures of the validation, H W pixels, C = 3 RGB channels.
+Axes: N training pairs, J pairs of a batch, B those of them whose pictures a process has, Q queries and G gallery pictures of the
+validation, H W pixels, C = 3 RGB channels.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -18,27 +20,32 @@ from crossfix.train.overlap import Poses
 Bytes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 Side = Literal["query", "satellite"]
+Part = tuple[int, int]
+"""The first row of a micro-batch that counts, and how many do; of `WHOLE`, all."""
+WHOLE: Part = (0, sys.maxsize)
 
 
 @dataclass(frozen=True)
 class PairBatch:
-    """One micro-batch as stored.
+    """One micro-batch as stored. Of several processes each has a part of its pictures; what is known of them is known to all.
 
     Attributes:
         query_BHWC: panoramas or drone pictures, uint8.
         satellite_BHWC: uint8, square, north up, wider than the chip by the source's margin.
-        place_B: place of each pair; rows of one place are not each other's negatives.
+        place_J: place of each pair; rows of one place are not each other's negatives.
         ids: name of each pair's pictures, for messages.
         poses: of the drone pictures, where they are known.
-        neutral_BB: bool, whether satellite picture j is neither right nor wrong for query i; None: none is.
+        neutral_JJ: bool, whether satellite picture j is neither right nor wrong for query i; None: none is.
+        first: row of the micro-batch whose pictures are the first ones.
     """
 
     query_BHWC: Bytes
     satellite_BHWC: Bytes
-    place_B: Rows
+    place_J: Rows
     ids: tuple[str, ...]
     poses: Poses | None = None
-    neutral_BB: npt.NDArray[np.bool_] | None = None
+    neutral_JJ: npt.NDArray[np.bool_] | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,11 @@ class PairSource(Protocol):
     validation: Validation
     about: str
 
-    def read(self, row_B: Rows, number: int) -> PairBatch:
-        """The pairs of micro-batch ``number``; what a pair's pictures are may depend on the number, and on nothing else."""
+    def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
+        """The pairs of micro-batch ``number``, with the pictures of a part of them.
+
+        What a pair's pictures are may depend on the rows and the number, and on nothing else.
+        """
         ...
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:

@@ -59,8 +59,8 @@ def sample4geo_university1652() -> TrainConfig:
 
     Expect half an hour on one A100 (80 GB), reckoned and not measured. Aims at drone to satellite R@1 92.65, AP 93.81, and satellite to
     drone R@1 95.14, AP 91.39 (the benchmark's leaderboard). An epoch here is one drone view of each of the 701 places; 54 make the
-    authors' one. Drone pictures go through crossfix's own warp and colours: their flips, and quarter turns of the satellite picture by any
-    heading.
+    authors' one. Drone pairs go through crossfix's own warps and colours: satellite pictures are turned by any angle where the authors take
+    quarter turns.
     """
     data = SetData("university1652", "train", "d2s", (_PX, _PX), _PX, draw="place")
     return _recipe("sample4geo-university1652", data, epochs=54, held_out=50, augment=drone_augment())
