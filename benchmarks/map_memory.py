@@ -28,7 +28,7 @@ class Cells:
 
     model_id, sha256, dim, input_px = "cells", "0" * 64, 64, 224
 
-    def describe(self, images):
+    def describe(self, images, *, kind="satellite"):
         """Grey cells of unit norm."""
         cells = np.stack([image[::28, ::28].mean(axis=2).ravel() for image in images]).astype(np.float32)
         return cells / np.linalg.norm(cells, axis=1, keepdims=True)

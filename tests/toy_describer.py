@@ -17,7 +17,7 @@ class ToyDescriber:
         self.dim = 64
         self.input_px = 32
 
-    def describe(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    def describe(self, images: Sequence[np.ndarray] | np.ndarray, *, kind: str = "satellite") -> np.ndarray:
         cells = np.stack([cv2.resize(image.mean(axis=2), (8, 8), interpolation=cv2.INTER_AREA).ravel() for image in images])
         cells = cells - cells.mean(axis=1, keepdims=True) + 1e-3
         return (cells / np.linalg.norm(cells, axis=1, keepdims=True)).astype(np.float32)

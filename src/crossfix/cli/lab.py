@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from crossfix.cli.progress import bar
+from crossfix.cli.progress import bar, stages
 from crossfix.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,7 +91,6 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Train a claim's variants with several seeds, examine them, and print the table with paired differences."""
-    from crossfix.cli.train import stages
     from crossfix.evaluate.claims import CLAIM_GROUPS
     from crossfix.evaluate.claims import claim as claim_named
     from crossfix.evaluate.trials import run_trials

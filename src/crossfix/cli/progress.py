@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -44,6 +44,24 @@ def bar(title: str, *, quiet: bool = False) -> Iterator[Report]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stages(*, quiet: bool = False) -> Iterator[Callable[[str], Report]]:
+    """Bars that follow each other: one opens when its work first reports, and closes the one before. Two at a time would not draw."""
+    with ExitStack() as current:
+        opened: dict[str, Report] = {}
+
+        def stage(title: str) -> Report:
+            def report(done: int, total: int) -> None:
+                if title not in opened:
+                    current.close()
+                    opened[title] = current.enter_context(bar(title, quiet=quiet))
+                opened[title](done, total)
+
+            return report
+
+        yield stage
 
 
 def _line(title: str) -> Iterator[Report]:

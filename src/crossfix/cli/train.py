@@ -5,35 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crossfix.cli.progress import Report, bar
+from crossfix.cli.progress import stages
 from crossfix.errors import InputError
 
 app = typer.Typer(help="Train a model by a recipe; goes on where it was killed.")
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str], Report]]:
-    """Bars that follow each other: one opens when its work first reports, and closes the one before. Two at a time would not draw."""
-    with ExitStack() as current:
-        opened: dict[str, Report] = {}
-
-        def stage(title: str) -> Report:
-            def report(done: int, total: int) -> None:
-                if title not in opened:
-                    current.close()
-                    opened[title] = current.enter_context(bar(title))
-                opened[title](done, total)
-
-            return report
-
-        yield stage
 
 
 @app.command(epilog="Example: crossfix train gengeo-cvusa --data cvusa:ROOT -o runs/cvusa")
@@ -88,7 +68,7 @@ def train(
     if name is not None and isinstance(config.data, SetData) and name != config.data.name:
         raise InputError(f"{recipe} trains on {config.data.name}", where=data, mend=f"give --data {config.data.name}:ROOT")
     given = None if bank is None else PairBank.open(bank)
-    with _stages() as stage:
+    with stages() as stage:
         result = run_training(
             config,
             out,

@@ -76,9 +76,7 @@ def dustbin(*, small: bool = False) -> list[Trial]:
         chosen = replace(_SALAD, dustbin=form)  # type: ignore[arg-type]
         found.append(Trial(form, about, replace(made, arch=replace(made.arch, head=chosen))))
     by_mass = replace(_SALAD, dustbin="partial", cluster_weight="mass")
-    found.append(
-        Trial("partial-mass", "partial, and clusters count by their mass", replace(made, arch=replace(made.arch, head=by_mass)))
-    )
+    found.append(Trial("partial-mass", "partial, and clusters count by their mass", replace(made, arch=replace(made.arch, head=by_mass))))
     return found
 
 

@@ -95,7 +95,7 @@ class WrongAbove:
         self.view = view
         self.lists = positives
         self.query_P = positives.query_P
-        self.score_P = view.exact_of(positives)
+        self.score_P = view.exact_kept(positives.query_P, positives.row_P)
         self.tie_P = view.tie_of(positives.row_P)
         self._scratch = Scratch()
         self._hidden = [positives] if neutral is None else [positives, neutral]

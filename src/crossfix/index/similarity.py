@@ -18,8 +18,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.evaluate.positives import RowLists
-
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -219,15 +217,15 @@ class View:
             score_N *= self.weight_G[gallery_N]
         return self._clean(score_N, nan)
 
-    def exact_of(self, lists: RowLists) -> Doubles:
-        """Scores of all rows of some lists in float64, (P,), those that are not a number above all others; see `exact`.
+    def exact_kept(self, query_P: Ints, gallery_P: Ints) -> Doubles:
+        """Scores of single pairs in float64, (P,), those that are not a number above all others; see `exact`.
 
         Cosines are kept for the next view of the same similarity.
         """
-        kept, key = self.similarity.kept, hashlib.sha256(lists.start_S.tobytes() + lists.row_P.tobytes()).digest()
+        kept, key = self.similarity.kept, hashlib.sha256(query_P.tobytes() + gallery_P.tobytes()).digest()
         if key not in kept:
-            kept[key] = self.similarity.cosines(lists.query_P, lists.row_P)
-        score_P = kept[key] * (1.0 if self.weight_G is None else self.weight_G[lists.row_P])
+            kept[key] = self.similarity.cosines(query_P, gallery_P)
+        score_P = kept[key] * (1.0 if self.weight_G is None else self.weight_G[gallery_P])
         return self._clean(score_P, NOT_A_NUMBER)
 
     def exact_part(self, queries: slice, gallery: slice) -> Doubles:

@@ -20,6 +20,7 @@ from crossfix.index.shards import MEND, Descriptors, Shard
 from crossfix.maps.chip import ChipTable
 from crossfix.maps.plan import TilingPlan
 from crossfix.maps.raster import GeoMap
+from crossfix.models.describe import Kind
 
 FORMAT = "crossfix map index"
 VERSION = 1
@@ -35,11 +36,12 @@ class Describes(Protocol):
     dim: int
     input_px: int
 
-    def describe(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], /) -> NDArray[np.float32]:
+    def describe(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], /, *, kind: Kind = ...) -> NDArray[np.float32]:
         """Descriptors of pictures.
 
         Args:
             images: (B, H, W, 3) uint8, or as many (H, W, 3).
+            kind: chips are satellite pictures, photos are queries.
 
         Returns:
             (B, D) float32 of unit norm.

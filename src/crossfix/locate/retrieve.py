@@ -65,7 +65,7 @@ def describe(query: Query, describer: Describes) -> Described:
         describer: the model that the index was built with.
     """
     squares = query.squares(describer.input_px, supposed_headings(query))
-    return Described(tuple(s.heading_deg for s in squares), describer.describe([square.pixels for square in squares]))
+    return Described(tuple(s.heading_deg for s in squares), describer.describe([square.pixels for square in squares], kind="query"))
 
 
 def retrieve(

@@ -162,8 +162,8 @@ class TrainConfig:
             )
         if data is not None and panoramas and data.satellite_px != self.arch.px:
             raise InputError("satellite_px is not the architecture's px", where="training config", mend="make both equal")
-        if data is not None and (self.tokens_weight > 0 or self.query_turns == 4):
-            raise InputError("a data set does not say how its pictures lie", where="training config", mend="leave out tokens and upright")
+        if data is not None and self.tokens_weight > 0:
+            raise InputError("a data set does not say how its pictures lie", where="training config", mend="leave tokens_weight out")
         if data is not None and data.semi_positives == "apart" and self.neighbours is None:
             raise InputError('semi_positives "apart" needs neighbours', where="training config", mend="give neighbours, or take neutral")
 

@@ -39,6 +39,7 @@ class DatasetSource:
 
     Attributes:
         fingerprint: digest of the names of the split's files and of which belong together: a copy at another place has the same.
+        knows_headings: whether the set says of every query where its camera looked.
 
     Raises:
         InputError: for a split or direction that the set does not have.
@@ -70,6 +71,7 @@ class DatasetSource:
         self.apart_NS = self._apart(number_of)
         self.position_N3 = self._positions()
         self.satellite_margin = 1.0
+        self.knows_headings = all(task.query[row].heading_deg is not None for row in asked)
         self.validation = self._validation()
         self.about = f"{len(self.place_N)} {'pairs' if data.draw == 'query' else 'places'} of {data.name} {data.split}"
 
@@ -85,7 +87,8 @@ class DatasetSource:
             neutral_JJ = np.stack([np.isin(gallery_J, task.semi_positives[row]) for row in query_J])
         query_B, gallery_B = (rows_J[part[0] :][: part[1]] for rows_J in (query_J, gallery_J))
         pictures = self._read("query", query_B), self._read("satellite", gallery_B)
-        return PairBatch(*pictures, self.place_N[row_J], ids, neutral_JJ=neutral_JJ, first=part[0])
+        heading_B = np.array([task.query[row].heading_deg for row in query_B], np.float32) if self.knows_headings else None
+        return PairBatch(*pictures, self.place_N[row_J], ids, heading_B, neutral_JJ=neutral_JJ, first=part[0])
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""

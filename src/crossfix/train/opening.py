@@ -73,6 +73,8 @@ def _open_set(
         raise InputError(f"this recipe trains on {data.name}", where=config.recipe, mend=f"say where it is: --data {data.name}:ROOT")
     dataset = open_dataset(data.name, given.root)
     source = DatasetSource(dataset, data, config.held_out, config.seed, Reader(given.workers, given.memory_gb))
+    if config.query_turns == 4 and not source.knows_headings:
+        raise InputError(f"{data.name} {data.split} does not say how its pictures lie", where=config.recipe, mend="leave upright out")
     sampler = make_sampler(config, source, run)
     config = config.resolved(sampler.batches_per_epoch)
     values = config.to_dict()

@@ -81,7 +81,8 @@ class BankSource:
         ids = tuple(f"place {place} (day {epoch}, view {view})" for place, epoch, view in zip(place_J, epoch_J, view_J, strict=True))
         place_B, epoch_B, view_B = (rows_J[part[0] :][: part[1]] for rows_J in (place_J, epoch_J, view_J))
         satellite_BHWC, drone_BHWC = np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B])
-        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, Poses.of(self.bank, place_B, view_B), first=part[0])
+        poses = Poses.of(self.bank, place_B, view_B)
+        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, poses.heading_deg.numpy(), poses, first=part[0])
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first day's satellite picture or the first drone view of training pairs."""

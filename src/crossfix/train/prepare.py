@@ -122,10 +122,10 @@ class Prepare:
 
     def turns(self, batch: PairBatch, number: int) -> dict[str, torch.Tensor | None]:
         """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""
-        if self.config.query_turns == 1 or batch.poses is None:
+        if self.config.query_turns == 1 or batch.heading_B is None:
             return {"satellite": None, "drone": None}
         quarter_B = torch.randint(4, (len(batch.query_BHWC),), generator=self._draws(batch, number, "quarter"))
-        upright_B = (batch.poses.heading_deg / 90).round()
+        upright_B = (torch.from_numpy(batch.heading_B) / 90).round()
         return {"satellite": quarter_B * (math.pi / 2), "drone": (quarter_B - upright_B) * (math.pi / 2)}
 
     def _draws(self, batch: PairBatch, number: int, purpose: str) -> torch.Generator:

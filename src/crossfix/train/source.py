@@ -34,6 +34,7 @@ class PairBatch:
         satellite_BHWC: uint8, square, north up, wider than the chip by the source's margin.
         place_J: place of each pair; rows of one place are not each other's negatives.
         ids: name of each pair's pictures, for messages.
+        heading_B: of the drone pictures, degrees clockwise from north, float32, where they are known.
         poses: of the drone pictures, where they are known.
         neutral_JJ: bool, whether satellite picture j is neither right nor wrong for query i; None: none is.
         first: row of the micro-batch whose pictures are the first ones.
@@ -43,6 +44,7 @@ class PairBatch:
     satellite_BHWC: Bytes
     place_J: Rows
     ids: tuple[str, ...]
+    heading_B: npt.NDArray[np.float32] | None = None
     poses: Poses | None = None
     neutral_JJ: npt.NDArray[np.bool_] | None = None
     first: int = 0
