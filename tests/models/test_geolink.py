@@ -5,6 +5,7 @@ import json
 import pytest
 import safetensors.torch
 import torch
+from lightning_fabric import Fabric
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -155,6 +156,22 @@ def test_turned_clouds_and_tables_reach_the_branch():
     plain = float(link(given).parts["points"])
     assert float(link(given._replace(table_PT=link.points.table(given.pts_PNC))).parts["points"]) == pytest.approx(plain, rel=1e-4)
     assert float(link(given._replace(turn_P=torch.tensor([0.5, 1.0, 1.5, 2.0]))).parts["points"]) != pytest.approx(plain, rel=1e-4)
+
+
+def test_steps_under_fabric_in_bf16():
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    link = make(**EVERY)
+    wrapped, optimizer = fabric.setup(link, torch.optim.AdamW(link.parameters(), lr=1e-3))
+    given = batch()._replace(table_PT=link.points.table(batch().pts_PNC))
+    seen = []
+    for _ in range(6):
+        losses = wrapped(given)
+        fabric.backward(losses.objective)
+        optimizer.step()
+        optimizer.zero_grad()
+        seen.append({name: float(value) for name, value in losses.parts.items()})
+    assert seen[-1]["cross"] < seen[0]["cross"]
+    assert seen[-1]["fit"] < seen[0]["fit"]
 
 
 def test_config_to_json_and_back():

@@ -68,7 +68,7 @@ class PointConfig:
     centres: tuple[int, ...] = (128, 32, 8)
     neighbours: int = 8
     growth: tuple[int, ...] = (2, 2, 4)
-    blocks: tuple[int, ...] = (1, 1, 1)
+    blocks: tuple[int, ...] = (0, 1, 1)
     per_neighbour: bool = False
     alpha: float = 100.0
     beta: float = 10.0
