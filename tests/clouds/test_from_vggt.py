@@ -122,6 +122,11 @@ def test_another_network_than_vggt_is_told(tmp_path: Path) -> None:
         VggtBackend(VggtNetwork(Other()), side_px=140).reconstruct(stored(views(), tmp_path), "a")
 
 
+def test_larger_views_need_more_memory() -> None:
+    network = VggtNetwork(StandIn(()))
+    assert network.views_at_once(98, 140) > network.views_at_once(392, 518) >= 1
+
+
 def test_poses_are_decoded_as_encoded() -> None:
     turn = Rotation.from_euler("xyz", [[10, 20, 30], [-50, 5, 170]], degrees=True)
     pose = np.concatenate([np.array([[1.0, 2, 3], [4, 5, 6]]), 3 * turn.as_quat(), np.radians([[40, 60], [50, 70]])], axis=1)
