@@ -60,7 +60,7 @@ class _Taken:
     camera: Camera
 
 
-Found = dict[str, _Taken]
+_Found = dict[str, _Taken]
 
 
 class ExactSet:
@@ -83,7 +83,7 @@ class ExactSet:
             self.plan = SetPlan(**fields, regions=tuple(plan["regions"]), halves=tuple(plan["halves"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError("is no set of worlds", where=root, mend="write one with: crossfix world write") from error
-        self._found: Found = {}
+        self._found: _Found = {}
         self._left = [(half, number) for half in self.plan.halves for number in range(len(self._writer().worlds(half)))]
         # A world's scene takes much memory; views come place by place.
         self._studio = lru_cache(maxsize=1)(self._make_studio)
@@ -160,7 +160,7 @@ class _Blind(Studio):
     street = panorama = satellite
 
 
-def _noting(kind: type[SetWriter], found: Found, studio: _Blind, world: tuple[str, int]) -> type[SetWriter]:
+def _noting(kind: type[SetWriter], found: _Found, studio: _Blind, world: tuple[str, int]) -> type[SetWriter]:
     """A writer of a set that writes no pictures but notes who would have taken them."""
 
     class Noting(kind):  # type: ignore[valid-type, misc]  # whichever of the sets it is
