@@ -43,7 +43,7 @@ def test_config_to_json_to_descriptors(change):
 
 def test_sizes_out_of_the_box():
     ours, theirs = PointConfig(), PointConfig.published()
-    assert PointBranch(ours, 576).table(towns(2, 1024)).shape == (2, (128 + 32 + 8) * 9)
+    assert PointBranch(ours, 576).table(towns(2, 1024)).shape == (2, (96 + 24 + 8) * 9)
     with torch.device("meta"):
         assert sum(p.numel() for p in PointBranch(ours, 576).encoder.parameters()) < 100_000
         assert PointBranch(theirs, 4096).encoder.out_dim == 4608

@@ -66,7 +66,7 @@ class PointConfig:
     kind: Literal["pn", "nn", "grid"] = "pn"
     points: int = 1024
     width: int = 12
-    centres: tuple[int, ...] = (128, 32, 8)
+    centres: tuple[int, ...] = (96, 24, 8)
     neighbours: int = 8
     growth: tuple[int, ...] = (2, 2, 4)
     blocks: tuple[int, ...] = (0, 1, 1)
