@@ -3,7 +3,8 @@
 python benchmarks/cloud_colmap.py world SET CLOUDS  # by: crossfix world write university1652 SET; crossfix clouds build SET -o CLOUDS ...
 python benchmarks/cloud_colmap.py photos FOLDER     # with images/, truth.csv, dsm.tif
 
-Aligned twice: by the cameras (exact in worlds, GPS of photos), then also by trimmed ICP of the points.
+Aligned twice: by the cameras (exact in worlds; GPS of photos, whose heights are above a take-off point that nobody knows), then by trimmed
+ICP of the points too.
 """
 
 from __future__ import annotations

@@ -7,19 +7,25 @@ from point_clouds import towns
 def test_a_point_in_the_middle_of_a_cell_counts_there_alone():
     net = HeightGrid(4)
     pts = torch.tensor([[[-0.75, -0.25, 0.1], [-0.75, -0.25, 0.3], [0.75, 0.75, 0.8]]])  # cells (0, 1) twice and (3, 3)
-    height, share = net(pts)[0].view(2, 4, 4)
-    assert share.nonzero().tolist() == [[0, 1], [3, 3]]
-    torch.testing.assert_close(share[0, 1], torch.tensor(2 / 3))
+    height = net(pts)[0].view(4, 4)
+    assert height.nonzero().tolist() == [[0, 1], [3, 3]]
     torch.testing.assert_close(height[0, 1], torch.tensor(-0.3))  # 0.2 less the cells' mean of 0.5
     torch.testing.assert_close(height[3, 3], torch.tensor(0.3))
-    assert (height != 0).sum() == 2
 
 
-def test_points_between_cells_are_shared_and_none_is_lost():
-    net = HeightGrid(4)
-    share = net(torch.tensor([[[0.0, -0.75, 0.0]]]))[0].view(2, 4, 4)[1]
-    torch.testing.assert_close(share[1:3, 0], torch.tensor([0.5, 0.5]))
-    torch.testing.assert_close(net(towns(3, 200)).view(3, 2, 16)[:, 1].sum(1), torch.ones(3))
+def test_points_between_cells_count_in_both():
+    pts = torch.tensor([[[0.0, -0.75, 0.4], [0.0, -0.75, 0.4], [0.75, 0.75, 0.1], [9.0, 0.8, 0.1]]])  # the last is outside
+    height = HeightGrid(4)(pts)[0].view(4, 4)
+    assert height.nonzero().tolist() == [[1, 0], [2, 0], [3, 3]]
+    torch.testing.assert_close(height[1:3, 0], torch.tensor([0.1, 0.1]))  # 0.4 less the mean of 0.4, 0.4 and 0.1
+    torch.testing.assert_close(height[3, 3], torch.tensor(-0.2))
+
+
+def test_lifted_clouds_and_those_with_more_points_give_the_same():
+    pts = towns(2, 100)
+    lifted = pts + torch.tensor([0.0, 0.0, 3.0])
+    torch.testing.assert_close(HeightGrid(4)(lifted), HeightGrid(4)(pts), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(HeightGrid(2)(pts.repeat(1, 3, 1)), HeightGrid(2)(pts), atol=1e-5, rtol=1e-4)
 
 
 def test_up_may_be_another_axis():

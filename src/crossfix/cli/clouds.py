@@ -106,8 +106,9 @@ def build(
             seed=seed,
         )
     folder = out or cloud_folder(dataset.root, data, chosen)
+    plan = {"data": data, "split": chosen, "groups": groups, "views": views, "side": side}
     with bar("Building clouds", quiet=as_json) as progress:
-        report = build_clouds(folder, jobs, maker, plan={"data": data, "split": chosen, "groups": groups}, progress=progress)
+        report = build_clouds(folder, jobs, maker, plan=plan, progress=progress)
     typer.echo(json.dumps(report, indent=2) if as_json else _told(report))
     if report["failed"]:
         raise typer.Exit(1)

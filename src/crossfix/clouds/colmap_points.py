@@ -48,6 +48,7 @@ def parse_text(content: bytes, frame: Frame = "free") -> Cloud:
             if len(words) < _COLUMNS or len(words) % 2:
                 raise ValueError(f"{len(words)} columns, not {_COLUMNS} and pairs")
             values.append((float(words[1]), float(words[2]), float(words[3])))
+            float(words[7])  # a line that is cut off may have all its columns
             colours.append(bytes((int(words[4]), int(words[5]), int(words[6]))))
         except ValueError as error:
             raise DataError(f"{_OTHER}: line {number} ({error})") from error

@@ -54,7 +54,7 @@ def degrade(cloud: Cloud, dials: Dials, points: int, rng: np.random.Generator) -
         rng: of all draws.
 
     Returns:
-        The cloud, which may be empty of points near the origin but never of points: as many as there are when there are fewer than asked.
+        A cloud in the same frame.
 
     Raises:
         DataError: nothing is left within the reach.

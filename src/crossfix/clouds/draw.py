@@ -114,7 +114,7 @@ def _view(xyz_N3: Points, rgb_N3: Colours, size: tuple[int, int], from_deg: floa
     order = np.argsort(seen[:, 2], kind="stable")  # far to near: of several points on a pixel the last one stays
     wide, high = size
     column, row = (wide / 2 + seen[order, 0] * scale).astype(int), (high / 2 - seen[order, 1] * scale).astype(int)
-    side = int(np.clip(round(math.sqrt(wide * high / max(len(seen), 1))), 1, 6))
+    side = int(np.clip(math.ceil(1.2 * math.sqrt(wide * high / max(len(seen), 1))), 1, 6))
     picture = np.full((high, wide, 3), _BACKGROUND, np.uint8)
     depth = np.full((high, wide), -np.inf)
     for dy in range(side):
@@ -136,5 +136,5 @@ def _lit(picture: Colours, depth: npt.NDArray[np.float64], pixel: float) -> Colo
 
 def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
+    image.save(file, "PNG")
     return file.getvalue()

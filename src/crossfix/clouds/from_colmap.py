@@ -113,7 +113,7 @@ class ColmapBackend:
             except (RuntimeError, ValueError) as error:
                 raise NoCloudError("COLMAP failed", f"COLMAP gave up ({str(error).splitlines()[0]})") from error
         best = max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
-        if best is None or best.num_points3D() == 0:
+        if best is None or best.num_reg_images() < _LEAST_VIEWS or best.num_points3D() == 0:
             raise NoCloudError("views not matched", "its views cannot be matched with each other", mend="give more views that overlap")
         return best
 

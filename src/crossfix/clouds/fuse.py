@@ -11,12 +11,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.clouds.align import level
 from crossfix.clouds.cloud import Colours, Points
 from crossfix.errors import DataError
 
 F32 = npt.NDArray[np.float32]
 _SKY_EDGE = 12.0  # grey levels a pixel: clouds are softer, roofs and trees harder
 _SKY_BRIGHT = 90
+_BELOW_HORIZON = -0.05  # sine of 3 degrees: hills, and errors of the plane
+_SURE, _ENOUGH = 60, 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +49,24 @@ class Prediction:
         rotation, shift = self.camera_from_world_S34[:, :, :3], self.camera_from_world_S34[:, :, 3]
         return np.asarray(-np.einsum("sji,sj->si", rotation, shift))
 
-    def points(self) -> Points:
-        """(S, H, W, 3) the point of every pixel, in the network's frame; NaN where the depth is none."""
+    def rays(self) -> Points:
+        """(S, H, W, 3) the way from the camera to the point of every pixel at depth 1, in the network's frame."""
         _, rows, columns = self.depth_SHW.shape
         y, x = np.mgrid[:rows, :columns].astype(np.float64)
         pixels_HW3 = np.stack([x, y, np.ones_like(x)], axis=-1)
-        rays = np.einsum("sij,hwj->shwi", np.linalg.inv(self.intrinsics_S33), pixels_HW3)
+        to_world = np.einsum("sji,sjk->sik", self.camera_from_world_S34[:, :, :3], np.linalg.inv(self.intrinsics_S33))
+        return np.asarray(np.einsum("sij,hwj->shwi", to_world, pixels_HW3))
+
+    def points(self) -> Points:
+        """(S, H, W, 3) the point of every pixel, in the network's frame; NaN where the depth is none."""
         depth = np.where(np.isfinite(self.depth_SHW) & (self.depth_SHW > 0), self.depth_SHW, np.nan).astype(np.float64)
-        in_camera = rays * depth[..., None]
-        rotation, shift = self.camera_from_world_S34[:, :, :3], self.camera_from_world_S34[:, :, 3]
-        return np.asarray(np.einsum("sji,shwj->shwi", rotation, in_camera - shift[:, None, None]))
+        return np.asarray(self.eyes()[:, None, None] + self.rays() * depth[..., None])
 
 
 def sky_mask(rgb_HW3: Colours) -> npt.NDArray[np.bool_]:
     """Where a picture shows sky: bright or bluish, smooth, and joined to the upper edge by such pixels.
 
-    Needs no weights, as a drone that looks down sees little sky. White roofs that touch the upper edge are lost with it.
+    Needs no weights. Grey roads and white roofs that touch the upper edge look the same: :func:`trusted` asks for more.
 
     Args:
         rgb_HW3: (H, W, 3) uint8.
@@ -87,14 +92,19 @@ def trusted(prediction: Prediction, rgb_SHW3: Colours, *, percentile: float, sky
         rgb_SHW3: (S, H, W, 3) uint8 the views.
         percentile: pixels below this percentile of confidence, over all views of the place, are left out; 50 in the exporter that GeoLink's
             folders look to be made with.
-        sky: leave out what :func:`sky_mask` finds.
+        sky: leave out what :func:`sky_mask` finds above the horizon; the horizon is that of the surest points' main plane.
 
     Returns:
         (S, H, W).
     """
     usable: npt.NDArray[np.bool_] = np.isfinite(prediction.depth_SHW) & (prediction.depth_SHW > 0) & np.isfinite(prediction.confidence_SHW)
-    if sky:
-        usable &= ~np.stack([sky_mask(rgb) for rgb in rgb_SHW3])
+    if sky and usable.any():
+        sure = usable & (prediction.confidence_SHW >= np.percentile(prediction.confidence_SHW[usable], _SURE))
+        points = prediction.points()[sure]
+        up = level(points[:: max(1, len(points) // _ENOUGH)], prediction.eyes())[2]
+        rays = prediction.rays()
+        above = rays @ up > _BELOW_HORIZON * np.linalg.norm(rays, axis=-1)
+        usable &= ~(above & np.stack([sky_mask(rgb) for rgb in rgb_SHW3]))
     if not usable.any():
         return usable
     return usable & (prediction.confidence_SHW >= np.percentile(prediction.confidence_SHW[usable], percentile))

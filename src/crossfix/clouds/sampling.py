@@ -69,7 +69,8 @@ def sample(cloud: Cloud, count: int = POINTS, *, seed: int = 0, key: str = "") -
 def farthest_points(xyz_N3: npt.NDArray[np.floating], count: int, *, start: int = 0) -> npt.NDArray[np.int64]:
     """Choose points one by one, each the farthest from all that are chosen.
 
-    Exact but for rounding: distances are float32 about the cloud's mean. Of equally far points the first in the cloud is chosen.
+    Exact but for rounding: distances are float32 about the cloud's mean. Of equally far points the first along the axis on which the cloud
+    is longest is chosen, of those the first in the cloud.
 
     Args:
         xyz_N3: (N, 3) in any unit.
@@ -90,20 +91,26 @@ def farthest_points(xyz_N3: npt.NDArray[np.floating], count: int, *, start: int 
     middle = np.mean(xyz_N3, axis=0, dtype=np.float64)
     if not np.isfinite(middle).all():
         raise DataError("the cloud holds points that are NaN or infinite", mend="leave it out")
+    axes = np.argsort(-np.ptp(xyz_N3, axis=0), kind="stable")
+    order = np.argsort(xyz_N3[:, axes[0]], kind="stable")
     # Coordinate by coordinate: rows of three would make every step three times as long.
-    x, y, z = np.ascontiguousarray((xyz_N3 - middle).T.astype(np.float32))
-    nearest, square, term = np.full(len(x), np.inf, np.float32), np.empty_like(x), np.empty_like(x)
+    x, y, z = np.ascontiguousarray((xyz_N3[order] - middle)[:, axes].T.astype(np.float32))
+    nearest, squares, terms = np.full(len(x), np.inf, np.float32), np.empty_like(x), np.empty_like(x)
     rows = np.empty(count, np.int64)
-    row = start
+    row = int(np.flatnonzero(order == start)[0])
     for number in range(count):
-        rows[number] = row
-        np.subtract(x, x[row], out=square)
+        rows[number] = order[row]
+        # A point that is farther than the farthest so far, along x alone, keeps its nearest: most of them do, after some steps.
+        reach = np.float32(np.sqrt(nearest[row]) * 1.00001)
+        low, high = np.searchsorted(x, x[row] - reach), np.searchsorted(x, x[row] + reach, side="right")
+        square, term = squares[: high - low], terms[: high - low]
+        np.subtract(x[low:high], x[row], out=square)
         np.multiply(square, square, out=square)
         for axis in (y, z):
-            np.subtract(axis, axis[row], out=term)
+            np.subtract(axis[low:high], axis[row], out=term)
             np.multiply(term, term, out=term)
             np.add(square, term, out=square)
-        np.minimum(nearest, square, out=nearest)
+        np.minimum(nearest[low:high], square, out=nearest[low:high])
         row = int(nearest.argmax())
         if nearest[row] <= 0 and number + 1 < count:
             raise DataError(f"the cloud has only {number + 1:,} distinct points, fewer than {count:,}", mend="leave it out")

@@ -37,7 +37,7 @@ class Club(nn.Module):
         unit_norm: descriptors have unit norm and are multiplied as said above; False takes them as they are.
     """
 
-    def __init__(self, x_dim: int, y_dim: int, hidden: int = 256, *, bound: float = 3.0, unit_norm: bool = True) -> None:
+    def __init__(self, x_dim: int, y_dim: int, hidden: int = 128, *, bound: float = 3.0, unit_norm: bool = True) -> None:
         super().__init__()
         self.bound = bound
         self.unit_norm = unit_norm

@@ -73,7 +73,7 @@ class TermsConfig:
     temperature: float = 0.07
     label_smoothing: float = 0.1
     contrast: Literal["symmetric", "released"] = "symmetric"
-    mi_hidden: int = 256
+    mi_hidden: int = 128
     mi_bound: float = 3.0
     metric: Metric = "euclidean"
     scale: Scale = "mean"

@@ -117,7 +117,7 @@ def make_table(pts_BN3: torch.Tensor, centres: Sequence[int], neighbours: int) -
         neighbours: neighbours of a centre, found among the points of the stage before.
 
     Returns:
-        (B, T) int16, T as `table_length` says: for the gengeo-sized default 4,368 entries, 8.5 KiB a cloud.
+        (B, T) int16, T as `table_length` says: for the default of `PointConfig` 1,152 entries, 2.3 KiB a cloud.
 
     Raises:
         ModelError: if a stage has fewer points than centres or neighbours asked for, or a cloud has more than 32,767 points.

@@ -87,3 +87,18 @@ def pretrain(
             report(step, losses[-1])
     points.requires_grad_(not was_frozen).eval()
     return losses
+
+
+@torch.no_grad()
+def recall(points: PointBranch, pair: CloudPair) -> float:
+    """Share of places whose second cloud is the nearest, of all second clouds, to their first; ties count as missed.
+
+    What a teacher cannot tell apart it cannot teach: measure it on places it was not trained on before teaching with it.
+
+    Args:
+        points: the branch, in evaluation mode.
+        pair: two clouds of each place.
+    """
+    sim_BB = points(pair.first_BNC, pair.first_BT, pair.turn_B) @ points(pair.second_BNC, pair.second_BT, pair.turn_B).T
+    others_BB = sim_BB.masked_fill(torch.eye(len(sim_BB), dtype=torch.bool, device=sim_BB.device), -torch.inf)
+    return float((sim_BB.diagonal() > others_BB.amax(1)).float().mean())

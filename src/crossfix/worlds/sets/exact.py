@@ -62,7 +62,7 @@ class _Taken:
     day: str
 
 
-Found = dict[str, _Taken]
+_Found = dict[str, _Taken]
 
 
 class ExactSet:
@@ -84,7 +84,7 @@ class ExactSet:
             self._writer = _writer_of(self.name, plan)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError("is no set of worlds", where=root, mend="write one with: crossfix world write") from error
-        self._found: Found = {}
+        self._found: _Found = {}
         made = self._writer(root)
         self._left = [(half, number) for half in made.parts for number in range(len(made.worlds(half)))]
         # A world's scene takes much memory; views come place by place.
@@ -168,7 +168,7 @@ class _Blind(Studio):
     street = panorama = satellite
 
 
-def _note_cameras_(made: TreeWriter, found: Found, studio: _Blind, world: tuple[str, int]) -> None:
+def _note_cameras_(made: TreeWriter, found: _Found, studio: _Blind, world: tuple[str, int]) -> None:
     """Have a writer write no pictures but note who would have taken them."""
 
     class Noting(type(made)):  # type: ignore[misc]  # whichever of the sets it is
