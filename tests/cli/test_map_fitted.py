@@ -74,24 +74,8 @@ def test_locate_uses_the_head_that_the_index_carries(index, raster, tmp_path, ca
 
 def test_any_model_folder_lends_its_encoder(index, raster, tmp_path):
     out = tmp_path / "b.cfx"
-    words = [
-        "map",
-        "build",
-        raster,
-        "-o",
-        out,
-        "--model",
-        index / "model",
-        "--head",
-        "vlad",
-        "--side-m",
-        "100",
-        "--clusters",
-        "2",
-        "--dim",
-        "0",
-    ]
-    assert main([str(word) for word in words]) == 0
+    build = ["map", "build", str(raster), "-o", str(out), "--model", str(index / "model"), "--side-m", "100"]
+    assert main([*build, "--head", "vlad", "--clusters", "2", "--dim", "0"]) == 0
     assert json.loads((out / "manifest.json").read_text())["model"]["dim"] == 2 * 64
 
 

@@ -18,6 +18,7 @@ from crossfix.index.store import MapIndex
 from crossfix.maps.plan import TilingPlan
 from crossfix.maps.raster import GeoMap
 from crossfix.models.card import ModelCard, Preprocessing
+from crossfix.models.describe import Describer
 from crossfix.models.folder import load_model, save_model
 from crossfix.models.gengeo import ArchConfig, GemConfig, VladConfig, build
 from rasters import placed, write
@@ -232,3 +233,10 @@ def test_the_sample_is_balanced_and_keyed():
     np.testing.assert_array_equal(rows, sample(sides, 150))
     assert not np.array_equal(rows, sample(sides, 150, seed=1))
     np.testing.assert_array_equal(sample(sides, 5000), np.arange(1110))
+
+
+def test_fitted_heads_are_described_in_float32_on_every_machine(geomap, model, tmp_path):
+    fit(geomap, model, tmp_path / "a.cfx")
+    fitted = load_model(tmp_path / "a.cfx" / "model")
+    pixels = [geomap.read_square(*row, 64).filled() for row in PLAN.chips(geomap)][:4]
+    np.testing.assert_array_equal(Describer(*fitted).describe(pixels), Describer(*fitted, precision="float32").describe(pixels))

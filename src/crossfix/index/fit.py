@@ -228,7 +228,7 @@ def _token_describer(model: GenGeo, card: ModelCard) -> Describer:
     config = replace(model.config, head=MeanConfig(), separate_heads=False, trainable_blocks=None)
     rows, columns = model.encoder.grid(config.px, config.px)
     head = cast(Head, _Tokens(rows * columns * model.encoder.dim))
-    return Describer(GenGeo(model.encoder, head, config), replace(card, architecture=config, sha256=""))
+    return Describer(GenGeo(model.encoder, head, config), replace(card, architecture=config, sha256=""), precision="float32")
 
 
 def _encoded(
