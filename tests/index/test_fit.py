@@ -220,8 +220,13 @@ def test_what_cannot_be(geomap, model, tmp_path):
     assert (tmp_path / "other" / "model" / "mine.txt").read_text() == "keep"
 
 
-def test_a_small_map_gets_fewer_entries(geomap, model, tmp_path):
-    assert fit(geomap, model, tmp_path / "a.cfx", VladConfig(clusters=4, dim=512)).dim == len(PLAN.chips(geomap)) // 2
+def test_a_small_map_gets_fewer_entries_and_a_smaller_one_no_whitening(geomap, model, tmp_path, monkeypatch):
+    chips = len(PLAN.chips(geomap))
+    features = load_model(model)[0].encoder.dim
+    assert fit(geomap, model, tmp_path / "a.cfx", VladConfig(clusters=4, dim=512)).dim == 4 * features
+    assert load_model(tmp_path / "a.cfx" / "model")[1].architecture.head.dim is None
+    monkeypatch.setattr("crossfix.index.fit.LEAST_DIRECTIONS", 10)
+    assert fit(geomap, model, tmp_path / "b.cfx", VladConfig(clusters=4, dim=512)).dim == chips // 4
 
 
 def test_the_sample_is_balanced_and_keyed():

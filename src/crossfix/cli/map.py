@@ -51,7 +51,11 @@ def build(
     clusters: Annotated[int | None, typer.Option(rich_help_panel=_HEAD_PANEL, min=1, help="Of the vocabulary; default: 32.")] = None,
     dim: Annotated[
         int | None,
-        typer.Option(rich_help_panel=_HEAD_PANEL, min=0, help="Numbers a chip after whitening, at most; 0: no whitening; default: 512."),
+        typer.Option(
+            rich_help_panel=_HEAD_PANEL,
+            min=0,
+            help="Numbers a chip after whitening, at most; 0: no whitening, as on maps of few chips; default: 512.",
+        ),
     ] = None,
     weights: Annotated[
         Path | None,

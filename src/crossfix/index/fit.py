@@ -43,7 +43,9 @@ VOCABULARY_TOKENS = 2**16
 WHITENING_PICTURES = 2048
 WHITENING_ENTRIES = 2**27
 TOKENS_A_CLUSTER = 16
-CHIPS_A_DIRECTION = 2
+# The directions of a few chips leave out most of what a photo may show, and a few chips take no space: such maps are not whitened.
+PICTURES_A_DIRECTION = 4
+LEAST_DIRECTIONS = 128
 HALF = 0.5
 _SEED = 0
 _BATCH = 32
@@ -83,7 +85,8 @@ def fit_head(
         encoder: a model; its own head is not used.
         out: the index folder; made if it is not there.
         plan: which chips the index will have; the head is fitted on a sample of them, the same number of each side as far as there are.
-        head: its sizes. `dim` is what the whitening keeps at most: a map gets no more than half as many as chips are fitted on.
+        head: its sizes. `dim` is what the whitening keeps at most: no more than a quarter as many as pictures are fitted on (each chip at
+            four turns, or at one if the model's card says so). Where that would be less than 128, and less than `dim`, there is no whitening.
         power: of the whitening, see `crossfix.models.fitting.whitening`.
         progress: called with the number of pictures done and in all.
         overwrite: remove an index of another map, model or plan.
@@ -177,7 +180,8 @@ def _fit(
     turns = card.query_turns
     pictures = min(WHITENING_PICTURES, WHITENING_ENTRIES // (config.clusters * features))
     for_whitening = sample(chips.side_m, max(1, pictures // turns))
-    total = len(for_words) + (len(for_whitening) * turns if config.dim else 0)
+    dim = _entries(config.dim, len(for_whitening) * turns)
+    total = len(for_words) + (len(for_whitening) * turns if dim else 0)
     a_chip = tokens.dim // features
     keep = max(1, min(a_chip, VOCABULARY_TOKENS // len(for_words)))
     if keep * len(for_words) < TOKENS_A_CLUSTER * config.clusters:
@@ -191,7 +195,6 @@ def _fit(
         for i, tok_AD in enumerate(tok_BND):
             chosen = np.random.default_rng([_SEED, int(for_words[at + i])]).permutation(a_chip)[:keep]
             tok_ND[(at + i) * keep : (at + i + 1) * keep] = nn.functional.normalize(tok_AD[chosen], dim=-1)
-    dim = None if config.dim is None else max(1, min(config.dim, len(for_whitening) // CHIPS_A_DIRECTION))
     # As stored: what is whitened next are residuals of these very centres.
     centroid = kmeans(tok_ND, config.clusters, seed=_SEED).half().float()
     del tok_ND
@@ -208,7 +211,7 @@ def _fit(
         head.project.copy_(project)
         dim = len(project)
     architecture = replace(net.config, head=replace(config, dim=dim), separate_heads=False, trainable_blocks=None)
-    words = f"VLAD of {config.clusters} clusters" + ("" if dim is None else f" whitened to {dim} entries")
+    words = f"VLAD of {config.clusters} clusters, " + ("not whitened" if dim is None else f"whitened to {dim} entries")
     return GenGeo(net.encoder, head, architecture).eval(), ModelCard(
         name=f"{card.name}-vlad",
         architecture=architecture,
@@ -221,6 +224,12 @@ def _fit(
         dtype="float16",
         query_turns=card.query_turns,
     )
+
+
+def _entries(dim: int | None, pictures: int) -> int | None:
+    """Directions that so many pictures can whiten, None for no whitening."""
+    most = pictures // PICTURES_A_DIRECTION
+    return None if dim is None or most < min(dim, LEAST_DIRECTIONS) else min(dim, most)
 
 
 def _token_describer(model: GenGeo, card: ModelCard) -> Describer:
