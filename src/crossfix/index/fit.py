@@ -85,8 +85,9 @@ def fit_head(
         encoder: a model; its own head is not used.
         out: the index folder; made if it is not there.
         plan: which chips the index will have; the head is fitted on a sample of them, the same number of each side as far as there are.
-        head: its sizes. `dim` is what the whitening keeps at most: no more than a quarter as many as pictures are fitted on (each chip at
-            four turns, or at one if the model's card says so). Where that would be less than 128, and less than `dim`, there is no whitening.
+        head: its sizes. `dim` is what the whitening keeps at most, and no more than a quarter as many as pictures are fitted on (each chip
+            at four turns, or at one if the model's card says so). Where that would be less than 128, and less than `dim`, there is no
+            whitening.
         power: of the whitening, see `crossfix.models.fitting.whitening`.
         progress: called with the number of pictures done and in all.
         overwrite: remove an index of another map, model or plan.
@@ -118,7 +119,10 @@ def fit_head(
         }
         if fitted(folder) == fitting:
             try:
-                return Describer(*load_model(folder / MODEL))
+                describer = Describer(*load_model(folder / MODEL))
+                if progress:
+                    progress(1, 1)
+                return describer
             except ModelError as error:
                 if not overwrite:
                     raise MapIndexError("the model that the index carries is damaged", where=folder, mend="add --overwrite") from error
