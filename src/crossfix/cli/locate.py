@@ -55,11 +55,11 @@ def locate(
     were; 2: none could, or an option is wrong.
     """
     # These import torch and rasterio, which takes seconds: --help must answer at once.
+    from crossfix.index.fit import describer_of
     from crossfix.index.store import MapIndex
     from crossfix.locate import output
     from crossfix.locate.fix import Failure
     from crossfix.locate.locator import Locator
-    from crossfix.models import registry
 
     form_of_file = output.format_of(out, form)
     if radius_m is not None and near is None and ignore_gps:
@@ -67,7 +67,7 @@ def locate(
     given = given_prior(near, radius_m, height_m, heading_deg, pitch_deg, fov_deg)
     paths = photo_paths(photos)
     index = MapIndex.open(map_)
-    locator = Locator(index, registry.load(model or index.model_id), top=top, matcher=matcher, matcher_weights=matcher_weights)
+    locator = Locator(index, describer_of(index, model), top=top, matcher=matcher, matcher_weights=matcher_weights)
     results: list[Fix | Failure] = []
     with bar("Locating", quiet=as_json) as report:
         for done, (path, name) in enumerate(zip(paths, names(paths), strict=True)):

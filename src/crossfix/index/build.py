@@ -8,10 +8,7 @@ same bytes as one that was not.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,15 +17,14 @@ import numpy as np
 
 from crossfix.errors import MapIndexError, ModelError
 from crossfix.index.files import append, atomic, disk, sha256
+from crossfix.index.folder import DESCRIPTORS, JOURNAL, alone, clear, refuse_foreign, refuse_other
 from crossfix.index.parquet import write_chips
 from crossfix.index.shards import Matrix, Shard, open_shard, write_shard
-from crossfix.index.store import CHIPS, FORMAT, MANIFEST, Describes, MapIndex, describe_map, write_manifest
+from crossfix.index.store import CARRIED, CHIPS, FORMAT, MANIFEST, Describes, MapIndex, describe_map, write_manifest
 from crossfix.maps.chip import Chip, ChipTable
 from crossfix.maps.plan import TilingPlan
 from crossfix.maps.raster import GeoMap
 
-JOURNAL = "journal.jsonl"
-DESCRIPTORS = "descriptors"
 SHARD_ROWS = 2048
 
 Report = Callable[[int, int], None]
@@ -43,6 +39,7 @@ def build_index(
     progress: Report | None = None,
     batch: int = 64,
     overwrite: bool = False,
+    carried: bool = False,
 ) -> MapIndex:
     """Cuts a map into chips, describes them, and writes both as an index folder.
 
@@ -56,6 +53,7 @@ def build_index(
         progress: called with the number of chips done and in all.
         batch: chips described at once.
         overwrite: remove an index of another map, model or plan, or a damaged one; never anything else.
+        carried: the describer is the model that the folder itself holds, see `crossfix.index.fit`; the index says so.
 
     Returns:
         The finished index, opened.
@@ -67,18 +65,20 @@ def build_index(
         DiskError: the disk is full or the folder is not writable; what is finished stays for the next run.
     """
     folder = Path(out)
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     with disk(folder):
         (folder / DESCRIPTORS).mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        built = {
+    with alone(folder):
+        built: dict[str, Any] = {
             "format": FORMAT,
             "model": {"id": describer.model_id, "sha256": describer.sha256, "dim": describer.dim, "input_px": describer.input_px},
             "plan": {"sides_m": list(plan.sides_m), "overlap": plan.overlap},
             "rasters": describe_map(geomap, folder),
         }
+        if carried:
+            built["model"][CARRIED] = True
         if overwrite:
-            _clear(folder)
+            clear(folder, keep_model=carried)
         finished = _reuse(folder, built)
         if finished is not None:
             if progress:
@@ -145,27 +145,6 @@ def _line(entry: dict[str, Any]) -> bytes:
     return json.dumps(entry).encode() + b"\n"
 
 
-def _refuse_foreign(folder: Path) -> None:
-    mend = "choose another folder with -o"
-    if folder.is_dir():
-        names = {item.name for item in folder.iterdir() if not item.name.endswith(".part")}
-        if names - {DESCRIPTORS} and not _is_ours(folder):
-            raise MapIndexError("the folder holds other things than a map index", where=folder, mend=mend)
-    elif folder.exists() or folder.is_symlink():
-        raise MapIndexError("is a file, not a folder for a map index", where=folder, mend=mend)
-
-
-def _is_ours(folder: Path) -> bool:
-    # A damaged index is still ours: chips and descriptors beside a manifest that cannot be read.
-    if (folder / CHIPS).is_file() and (folder / DESCRIPTORS).is_dir():
-        return True
-    for name in (MANIFEST, JOURNAL):
-        with suppress(OSError), (folder / name).open(errors="replace") as file:
-            if FORMAT in file.read(256):
-                return True
-    return False
-
-
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two builds are of the same thing; rasters may have moved, but not changed."""
 
@@ -178,20 +157,12 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
         return False
 
 
-def _refuse_other(folder: Path, state: str) -> MapIndexError:
-    return MapIndexError(
-        f"holds {state} map index of another map, model or tiling plan",
-        where=folder,
-        mend="choose another folder with -o, or add --overwrite",
-    )
-
-
 def _reuse(folder: Path, built: dict[str, Any]) -> MapIndex | None:
     if not (folder / MANIFEST).exists():
         return None
     index = MapIndex.open(folder)
     if not _same(index.manifest, built):
-        raise _refuse_other(folder, "a")
+        raise refuse_other(folder, "a")
     index.descriptors.check()
     if index.manifest["rasters"] != built["rasters"]:
         write_manifest(folder, {**index.manifest, "rasters": built["rasters"]}, index.descriptors.shards)
@@ -215,7 +186,7 @@ def _begun(folder: Path, built: dict[str, Any]) -> list[Shard]:
             entry = json.loads(line)
             if number == 0:
                 if not _same(entry, built):
-                    raise _refuse_other(folder, "an unfinished")
+                    raise refuse_other(folder, "an unfinished")
                 continue
             shard = Shard(**entry)
             if shard.name != f"{DESCRIPTORS}/{number - 1:06d}.npy":
@@ -229,35 +200,3 @@ def _begun(folder: Path, built: dict[str, Any]) -> list[Shard]:
             break
         shards.append(shard)
     return shards
-
-
-def _clear(folder: Path) -> None:
-    with disk(folder):
-        for name in (MANIFEST, JOURNAL, CHIPS):  # the manifest first: without it nothing looks whole
-            (folder / name).unlink(missing_ok=True)
-        for path in (folder / DESCRIPTORS).glob("[0-9]*.npy"):
-            path.unlink()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds the folder for this build; the system lets go of it when the process ends in whatever way."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with disk(folder):
-        handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MapIndexError(
-                "another build is writing into the folder", where=folder, mend="wait for it, or choose another -o"
-            ) from error
-        for path in [*folder.glob(".*.part"), *(folder / DESCRIPTORS).glob(".*.part")]:
-            path.unlink()
-        yield
-    finally:
-        os.close(handle)

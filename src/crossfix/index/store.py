@@ -26,6 +26,8 @@ FORMAT = "crossfix map index"
 VERSION = 1
 MANIFEST = "manifest.json"
 CHIPS = "chips.parquet"
+MODEL = "model"
+CARRIED = "carried"
 
 
 class Describes(Protocol):
@@ -112,6 +114,11 @@ class MapIndex:
         return str(self.manifest["model"]["sha256"])
 
     @property
+    def model_folder(self) -> Path | None:
+        """The folder of the model that the index carries, one fitted on its own map; None where a name or another folder holds it."""
+        return self.path / MODEL if self.manifest["model"].get(CARRIED) is True else None
+
+    @property
     def plan(self) -> TilingPlan:
         """The tiling plan of the chips."""
         plan = self.manifest["plan"]
@@ -131,10 +138,11 @@ class MapIndex:
         """
         if describer.sha256 != self.model_sha256 or describer.dim != self.descriptors.shape[1]:
             same = " of other weights" if describer.model_id == self.model_id else ""
+            use = f"use --model {self.model_id}" if self.model_folder is None else "leave out --model: it carries its own"
             raise MapIndexError(
                 f"was built with the model {self.model_id}, not with {describer.model_id}{same}",
                 where=self.path,
-                mend=f"use --model {self.model_id}, or build the index again with the other model",
+                mend=f"{use}, or build the index again with the other model",
             )
 
     def geomap(self) -> GeoMap:

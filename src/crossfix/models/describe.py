@@ -22,6 +22,7 @@ from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.models.mixvpr import MixVpr
+from crossfix.models.vlad import Vlad
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -39,7 +40,7 @@ class Describer:
         model: the network; it is copied.
         card: its card.
         device: a torch device ("cpu", "cuda").
-        precision: "auto" takes bfloat16 where hardware has it.
+        precision: "auto" takes bfloat16 where hardware has it and the head bears it.
         batch: pictures a forward pass; bounds memory.
 
     Attributes:
@@ -60,7 +61,9 @@ class Describer:
         self._batch = batch
         self._kept = threading.local()
         self._device = _device(device)
-        self._bfloat16 = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(self._device))
+        # VLAD sums small differences between tokens and centres: bfloat16 would leave cosines down to 0.91.
+        robust = not isinstance(model.head, Vlad)
+        self._bfloat16 = precision == "bfloat16" or (precision == "auto" and robust and _has_bfloat16(self._device))
         mean, std = torch.tensor(card.preprocessing.mean), torch.tensor(card.preprocessing.std)
         self._scale, self._shift = (1 / (255 * std)).to(self._device), (-mean / std).to(self._device)
         levels = torch.arange(256, dtype=torch.float32)[:, None]

@@ -6,6 +6,7 @@ Axes: B batch, C channels, H and W pixels, N tokens (row by row), D features.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import timm
@@ -28,7 +29,7 @@ class TokenEncoder(nn.Module):
         timm_name: name of a timm architecture, with or without its weights' tag (`vit_small_patch14_dinov2.lvd142m`, `resnet18`).
         img_px: side of the square pictures it is meant for; other sizes pass too, as far as the patches fit.
         stride: where a convolutional network is cut, in pixels a token (8, 16, ...); layers behind are not built. None for transformers.
-        pretrained: fetch timm's weights from the Hugging Face hub (or its cache).
+        pretrained: True: fetch timm's weights from the Hugging Face hub (or its cache); a path: read them from that safetensors file.
         positions: how a transformer's position embeddings are resampled to a picture's grid. "original" does it as the network's authors
             do (DINOv2 without registers: sampling step with an offset of 0.1, no antialiasing), "timm" always as timm does (exact size,
             antialiased). They differ for DINOv2 without registers only.
@@ -45,7 +46,7 @@ class TokenEncoder(nn.Module):
         *,
         img_px: int,
         stride: int | None = None,
-        pretrained: bool = False,
+        pretrained: bool | Path = False,
         positions: Positions = "original",
         trainable_blocks: int | None = None,
         **timm_kwargs: Any,  # noqa: ANN401
@@ -175,7 +176,7 @@ def _nearest(size: int, patch: int) -> int:
     return max(patch, round(size / patch) * patch)
 
 
-def _vision_transformer(name: str, pretrained: bool, timm_kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+def _vision_transformer(name: str, pretrained: bool | Path, timm_kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
     try:
         net = timm.create_model(name, num_classes=0, dynamic_img_size=True, **_source(name, pretrained), **timm_kwargs)
     except TypeError:
@@ -190,7 +191,7 @@ def _vision_transformer(name: str, pretrained: bool, timm_kwargs: dict[str, Any]
     return net
 
 
-def _conv_map(name: str, stride: int, pretrained: bool, timm_kwargs: dict[str, Any]) -> tuple[Any, int]:
+def _conv_map(name: str, stride: int, pretrained: bool | Path, timm_kwargs: dict[str, Any]) -> tuple[Any, int]:
     try:
         probe: Any = timm.create_model(name, features_only=True, **timm_kwargs)
         strides = probe.feature_info.reduction()
@@ -204,7 +205,9 @@ def _conv_map(name: str, stride: int, pretrained: bool, timm_kwargs: dict[str, A
     return net, int(net.feature_info.channels()[-1])
 
 
-def _source(name: str, pretrained: bool) -> dict[str, Any]:
-    if not pretrained:
+def _source(name: str, pretrained: bool | Path) -> dict[str, Any]:
+    if pretrained is False:
         return {"pretrained": False}
-    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(hub_weights(name))}}
+    file = hub_weights(name) if pretrained is True else pretrained
+    # custom_load is timm's note that a name's first publication was an archive of numpy arrays: this file is none.
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file), "custom_load": False}}

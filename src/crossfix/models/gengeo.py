@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,7 @@ from crossfix.models.heads import (
     MixVprConfig,
     NetVladConfig,
     SaladConfig,
+    VladConfig,
     build_head,
     read,
     read_head,
@@ -38,6 +40,7 @@ __all__ = [
     "SaladConfig",
     "MixVprConfig",
     "NetVladConfig",
+    "VladConfig",
     "GemConfig",
     "MeanConfig",
     "ClsConfig",
@@ -158,12 +161,12 @@ class GenGeo(nn.Module):
         return desc_BD
 
 
-def build(config: ArchConfig, *, pretrained: bool = False) -> GenGeo:
+def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:
     """Build a model; its weights are drawn from torch's random state.
 
     Args:
         config: the architecture.
-        pretrained: start the encoder from timm's published weights (Hugging Face hub or its cache).
+        pretrained: start the encoder from timm's published weights (Hugging Face hub or its cache), or from a file of such.
 
     Raises:
         ModelError: if the architecture cannot be built, or its input gives too few tokens for its head.

@@ -11,6 +11,7 @@ from crossfix.models.mixvpr import MixVpr
 from crossfix.models.netvlad import NetVlad
 from crossfix.models.pooling import ClassToken, GeM, Mean
 from crossfix.models.salad import NEEDS_MORE_TOKENS_THAN_CLUSTERS, ClusterWeight, Dustbin, Salad
+from crossfix.models.vlad import Vlad
 
 # Marks a field that older cards do not have. It is written only where it differs from its default: a card's identity stays what it was.
 LATER = {"later": True}
@@ -81,6 +82,16 @@ class NetVladConfig:
 
 
 @dataclass(frozen=True)
+class VladConfig:
+    """Sizes of a VLAD head, see `Vlad`: its centres and whitening are fitted on a map, not trained. `dim` None: no whitening."""
+
+    clusters: int = 32
+    dim: int | None = 512
+    sharpness: float | None = 20.0
+    kind: Literal["vlad"] = "vlad"
+
+
+@dataclass(frozen=True)
 class GemConfig:
     """A GeM head: length of the descriptor after a linear projection (None: no projection), the exponent at the start, unit tokens."""
 
@@ -105,12 +116,13 @@ class ClsConfig:
     kind: Literal["cls"] = "cls"
 
 
-HeadConfig = SaladConfig | MixVprConfig | NetVladConfig | GemConfig | MeanConfig | ClsConfig
-Head = Salad | MixVpr | NetVlad | GeM | Mean | ClassToken
+HeadConfig = SaladConfig | MixVprConfig | NetVladConfig | VladConfig | GemConfig | MeanConfig | ClsConfig
+Head = Salad | MixVpr | NetVlad | Vlad | GeM | Mean | ClassToken
 HEADS: dict[str, type[HeadConfig]] = {
     "salad": SaladConfig,
     "mixvpr": MixVprConfig,
     "netvlad": NetVladConfig,
+    "vlad": VladConfig,
     "gem": GemConfig,
     "mean": MeanConfig,
     "cls": ClsConfig,
@@ -154,6 +166,8 @@ def build_head(config: HeadConfig, dim: int, tokens: int, has_cls: bool) -> Head
         return MixVpr(dim, tokens, **sizes)
     if isinstance(config, NetVladConfig):
         return NetVlad(dim, **sizes)
+    if isinstance(config, VladConfig):
+        return Vlad(dim, config.clusters, config.dim, config.sharpness)
     if isinstance(config, GemConfig):
         return GeM(dim, config.dim, p=config.p, unit=config.unit)
     if isinstance(config, MeanConfig):

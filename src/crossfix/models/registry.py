@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from crossfix.errors import ModelError
+from crossfix.models import timm_encoder
 from crossfix.models.card import ModelCard, Preprocessing
 from crossfix.models.describe import Describer, Precision
 from crossfix.models.folder import CARD, WEIGHTS, load_card, load_model
@@ -118,6 +120,45 @@ def load(name_or_folder: str | Path, device: str | torch.device = "cpu", *, prec
         UntrainedHeadWarning: if its head is untrained.
     """
     return Describer(*open_model(name_or_folder), device=device, precision=precision)
+
+
+def open_encoder(
+    name_or_folder: str | Path,
+    *,
+    weights: str | Path | None = None,
+    px: int | None = None,
+    stride: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[GenGeo, ModelCard]:
+    """An encoder to fit a head behind: that of a named model or a model folder, whatever its own head, or any of timm.
+
+    Args:
+        name_or_folder: a name of `list_models`, a model folder, or a name of timm.
+        weights: of an encoder of timm, see `timm_encoder.open_encoder`; likewise the others.
+        px: side of the square input.
+        stride: pixels a token.
+        settings: further settings.
+
+    Raises:
+        ModelError: if there is no such model or encoder, it is damaged, its weights cannot be fetched or are another architecture's, or
+            anything but the name is given for a model of ours.
+    """
+    name = str(name_or_folder)
+    if timm_encoder.is_known(name) and not (Path(name) / CARD).is_file():
+        return timm_encoder.open_encoder(name, weights=weights, px=px, stride=stride, settings=settings)
+    if name not in (_TINY, *_HUB) and not (name and Path(name).is_dir()):
+        raise ModelError(
+            f"no model, no model folder and no encoder of timm; did you mean {timm_encoder.nearest(name, [_TINY, *_HUB])}?",
+            where=name,
+            mend="list models with crossfix model list and timm's with timm.list_models()",
+        )
+    if weights is not None or px is not None or stride is not None or settings:
+        raise ModelError(
+            "is a whole model: its weights, input and settings are its own", where=name, mend="give the name alone, or an encoder of timm"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UntrainedHeadWarning)  # its head is not used
+        return open_model(name_or_folder)
 
 
 def info(name_or_folder: str | Path) -> ModelCard:
