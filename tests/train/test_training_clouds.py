@@ -11,7 +11,7 @@ import torch
 
 from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.degrade import Dials
-from crossfix.clouds.files import read_cloud
+from crossfix.clouds.files import read_cloud, write_cloud
 from crossfix.errors import DataError
 from crossfix.models.point_branch import PointConfig
 from crossfix.models.point_groups import make_table, table_length
@@ -114,7 +114,7 @@ def test_metres_of_a_cloud_that_knows_none_and_colours_of_one_without(folder: Pa
 def test_no_cloud_at_all_is_one_sentence(folder: Path, tmp_path: Path):
     with pytest.raises(DataError, match="there is no folder of clouds; build them with: crossfix clouds build"):
         FoundClouds.of(tmp_path / "nowhere", PLACES, None)
-    with pytest.raises(DataError, match="holds no cloud of the 1 places; .*--clouds"):
+    with pytest.raises(DataError, match=r"holds no cloud of the 1 places; .*--clouds"):
         FoundClouds.of(folder, ["elsewhere"], None)
     with pytest.raises(DataError, match="holds no cloud of the 6 places in group 7"):
         FoundClouds.of(folder, PLACES, 7)
@@ -171,8 +171,6 @@ def test_a_cloud_without_colours_cannot_be_used_where_they_are_wanted(folder: Pa
     points = dataclasses.replace(CHOSEN.points, colour=True)
     found = FoundClouds.of(folder, PLACES, None)
     uncoloured = folder / "p0_group0/cloud.npz"
-    from crossfix.clouds.files import write_cloud
-
     write_cloud(uncoloured, Cloud(town(0).xyz_N3, None, "enu"))
     found = dataclasses.replace(found, files=found.files | {"p0": (uncoloured,)})
     clouds = sampled(found, dataclasses.replace(CHOSEN, points=points), folder.parent / "cache", workers=1)
