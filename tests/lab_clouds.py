@@ -32,10 +32,10 @@ def write_town(folder: Path, name: str, group: int, cloud: Cloud) -> Path:
     return place / POINTS_TEXT
 
 
-def write_lab_with_clouds(root: Path, trained: int = 12, groups: int = 2) -> Path:
+def write_lab_with_clouds(root: Path, trained: int = 12, groups: int = 2, points: int = POINTS) -> Path:
     """Returns the laboratory; its clouds lie in ``clouds/train``."""
     write_lab(root, trained=trained)
     for place in range(trained):
         for group in range(groups):
-            write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group))
+            write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group, points))
     return root

@@ -229,7 +229,7 @@ def _sample_all(found: FoundClouds, config: GeoLinkTraining, path: Path, workers
             if progress is not None:
                 progress(done, len(jobs))
     if not made:
-        raise DataError(f"no cloud can be used; the first {failed[0][1].what}", where=failed[0][0], mend=failed[0][1].mend)
+        raise DataError(f"no cloud can be used, the first because it {_because(failed[0][1])}", where=failed[0][0], mend=failed[0][1].mend)
     pts_MNC = torch.from_numpy(np.stack([one.pts_NC for one in made]))
     points = config.points
     if points.kind == "grid":
@@ -244,7 +244,7 @@ def _sample_all(found: FoundClouds, config: GeoLinkTraining, path: Path, workers
         "clouds": len(made),
         "frames": dict(frames),
         "unusable": len(failed),
-        "unusable_first": [f"{file.relative_to(found.folder).as_posix()}: {error.what}" for file, error in failed[:_NAMED]],
+        "unusable_first": [f"{file.relative_to(found.folder).as_posix()}: {_because(error)}" for file, error in failed[:_NAMED]],
     }
     clouds = TrainingClouds(
         pts_MNC,
@@ -258,6 +258,11 @@ def _sample_all(found: FoundClouds, config: GeoLinkTraining, path: Path, workers
     tensors = {name: getattr(clouds, name).contiguous() for name in _TENSORS}
     write_bytes(path, save(tensors, {"rows": json.dumps(rows), "report": json.dumps(report)}))
     return clouds
+
+
+def _because(error: DataError) -> str:
+    """What an error says of a cloud, without naming it again."""
+    return error.what.removeprefix("the cloud ")
 
 
 _TENSORS = ("pts_MNC", "table_MT", "centre_M3", "radius_M", "metres_M")
