@@ -12,6 +12,7 @@ import pytest
 from crossfix.data.registry import open_dataset
 from crossfix.errors import DataError, InputError, RunError
 from crossfix.evaluate.task import evaluate_dataset
+from crossfix.models.folder import load_model
 from crossfix.models.registry import load
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.loop import train
@@ -19,10 +20,11 @@ from crossfix.train.overrides import overridden
 from crossfix.train.recipes import RECIPES, recipe
 from crossfix.worlds.sets.plan import SetPlan, write_set
 from crossfix.worlds.sets.registry import writer
+from world_clouds import build_world_clouds
 
-PLACES = {"university1652": 3, "cvusa": 6}
+PLACES = {"university1652": 3, "sues200": 3, "cvusa": 6}
 ON_SETS = sorted(name for name in RECIPES if isinstance(recipe(name).data, SetData))
-TESTS = {"train": "test", "train-same": "test-same", "train-cross": "test-cross"}
+TESTS = {"train": "test", "train-300": "test-300", "train-same": "test-same", "train-cross": "test-cross"}
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,9 @@ def written(tmp_path_factory: pytest.TempPathFactory):
             folder = tmp_path_factory.mktemp("sets") / name
             plan = SetPlan(PLACES.get(name, 4), seed=3, regions=("farmland",), scale=0.05)
             roots[name] = write_set(writer(name, folder, plan), workers=1)
+            for config in map(recipe, ON_SETS):
+                if config.geolink is not None and isinstance(config.data, SetData) and config.data.name == name:
+                    build_world_clouds(roots[name], name, config.data.split)
         return roots[name]
 
     return root
@@ -65,6 +70,9 @@ def test_recipes_run_from_pictures_to_scores(name: str, written, tmp_path: Path)
     assert preprocessing.ground_fit == config.data.ground_fit
     scores = evaluate_dataset(describer, open_dataset(config.data.name, root), TESTS[config.data.split], config.data.direction)
     assert 0 <= scores["strict"]["R@1"] <= 1
+    if config.geolink is not None:
+        assert results["clouds"]["places_without_cloud"] == 0
+        assert not any("points" in key or "club" in key for key in load_model(tmp_path / "run")[0].state_dict())
     assert scores["queries"] >= 3
 
 

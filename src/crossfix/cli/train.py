@@ -41,6 +41,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches and augmentation instead of the recipe's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read a data set's pictures; by default one a core.")] = None,
     memory_gb: Annotated[float, typer.Option(help="Keep a data set's pictures, resized, in so much memory.")] = 0.0,
+    clouds: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Point clouds of the places, if not where crossfix clouds build puts them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON only.")] = False,
 ) -> None:
     """Train a model by a recipe; the same command goes on where a killed run stands."""
@@ -78,6 +81,8 @@ def train(
             workers=workers,
             memory_gb=memory_gb,
             bank_progress=stage("Rendering worlds"),
+            clouds=clouds,
+            cloud_progress=stage("Reading clouds"),
         )
     if os.environ.get("RANK", "0") != "0":  # torchrun's other processes
         return
@@ -89,4 +94,10 @@ def train(
         f"{out}: {result.results['steps']} steps in {result.results['seconds']:.0f} s; best at step {best['step']}: "
         f"R@1 {100 * best['r1']:.1f} %, R@5 {100 * best['r5']:.1f} % of {best['queries']} held-out photos among {best['places']} places"
     )
+    if found := result.results.get("clouds"):
+        typer.echo(
+            f"clouds of {found['places_with_cloud']:,} of {found['places']:,} places; "
+            f"{found['unusable']:,} of {found['clouds'] + found['unusable']:,} clouds cannot be used"
+            + (f", the first: {found['unusable_first'][0]}" if found["unusable"] else "")
+        )
     typer.echo(f"Use it with --model {out}, or write it out with: crossfix model export {out} -o FOLDER")

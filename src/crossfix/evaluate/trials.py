@@ -35,6 +35,9 @@ GROUPS: dict[str, Callable[[Condition], bool]] = {
     "weather": lambda one: (one.dial or "").startswith("weather-"),
     "off-centre": lambda one: one.dial == "shift",
     "hidden": lambda one: one.dial == "blob",
+    "80 m": lambda one: one.name == "80m",
+    "300 m": lambda one: one.name == "300m",
+    "map to drone": lambda one: one.name == "map to drone",
     "panorama": lambda one: one.name == "panorama",
     "panorama, unseen": lambda one: one.name == "panorama" and one.part != "seen",
     "limited view": lambda one: one.dial in ("fov", "perspective"),
@@ -112,7 +115,15 @@ def run_trials(
             folder = out / f"{trial.name}-{seed}"
             stage = f"{trial.name}, seed {seed}"
             config = dataclasses.replace(trial.config, seed=seed)
-            done = train(config, folder, progress(f"{stage}: training") if progress else None, root=root, memory_gb=memory_gb).results
+            done = train(
+                config,
+                folder,
+                progress(f"{stage}: training") if progress else None,
+                root=root,
+                memory_gb=memory_gb,
+                cloud_cache=out,
+                cloud_progress=progress(f"{stage}: reading clouds") if progress else None,
+            ).results
             report = progress(f"{stage}: examining") if progress else None
             found = run_lab(load(folder), root, only=wanted, out=folder / "lab", progress=report)
             rows[trial.name].append(found["rows"])

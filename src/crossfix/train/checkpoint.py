@@ -43,7 +43,11 @@ def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save_checkpoint(
-    folder: Path, progress: Progress, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, best: dict[str, torch.Tensor]
+    folder: Path,
+    progress: Progress,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    best: dict[str, torch.Tensor],
 ) -> None:
     """Write the run's state and forget the checkpoint before.
 
@@ -51,15 +55,16 @@ def save_checkpoint(
         folder: the run folder.
         progress: where the run stands.
         modules: what carries weights, by name.
-        optimizer: its moments are kept.
+        optimizers: their moments are kept, by name.
         best: tensors of the best model so far.
 
     Raises:
         DiskError: where it cannot be written; the checkpoint before is still whole then.
     """
     tensors = {f"{name}/{key}": tensor for name, module in modules.items() for key, tensor in tensors_of(module).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    for name, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}/{index}/{key}": tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     tensors |= {f"best/{key}": tensor for key, tensor in best.items()}
     path = folder / f"checkpoint-{progress.step}.safetensors"
     write_bytes(path, save(tensors))
@@ -71,9 +76,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+    folder: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
 ) -> tuple[Progress, dict[str, torch.Tensor]]:
-    """Put the state of the last checkpoint, if there is one, into the modules and the optimiser.
+    """Put the state of the last checkpoint, if there is one, into the modules and the optimisers.
 
     Returns:
         Where the run stands (step 0 without a checkpoint) and the tensors of its best model.
@@ -92,7 +97,8 @@ def load_checkpoint(
         tensors = load_file(path)
         for name, module in modules.items():
             module.load_state_dict(_under(tensors, name))
-        _load_optimizer(optimizer, _under(tensors, "optimizer"))
+        for name, optimizer in optimizers.items():
+            _load_optimizer(optimizer, _under(tensors, name))
         progress = Progress(record["step"], record["seconds"], record["best"])
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise RunError(f"the checkpoint does not fit this version ({error})", where=path, mend=_START_AGAIN) from error

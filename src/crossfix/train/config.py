@@ -10,6 +10,7 @@ from crossfix.data.dataset import Direction
 from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig
 from crossfix.train.augment import AugmentConfig
+from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.panoramas import PanoramaAugment
 from crossfix.train.samplers import Neighbourhood
 from crossfix.worlds.pairs import BankPlan
@@ -114,6 +115,7 @@ class TrainConfig:
         pretrained: the encoder begins with timm's published weights, from the Hugging Face hub or its cache.
         recompute: activations inside the encoder's blocks are computed again in the backward pass instead of being kept: less memory, a
             third more time.
+        geolink: training with point clouds beside the pictures, drone pictures of a data set only; None trains on pictures alone.
     """
 
     recipe: str
@@ -143,6 +145,7 @@ class TrainConfig:
     licence: str = "Apache-2.0"
     pretrained: bool = False
     recompute: bool = False
+    geolink: GeoLinkTraining | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "together", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):
@@ -166,6 +169,11 @@ class TrainConfig:
             raise InputError("a data set does not say how its pictures lie", where="training config", mend="leave tokens_weight out")
         if data is not None and data.semi_positives == "apart" and self.neighbours is None:
             raise InputError('semi_positives "apart" needs neighbours', where="training config", mend="give neighbours, or take neutral")
+        if self.geolink is not None:
+            if data is None or panoramas:
+                raise InputError("3D is for drone pictures of a data set", where="training config", mend="leave geolink out")
+            if self.cached or self.tokens_weight > 0:
+                raise InputError("training with 3D keeps whole batches", where="training config", mend="leave out cached and tokens_weight")
 
     @property
     def query_turns(self) -> Literal[1, 4]:
@@ -186,6 +194,8 @@ class TrainConfig:
         """The config as JSON holds it: nested dicts, tuples as lists."""
         plain = _plain({**dataclasses.asdict(self), "arch": self.arch.to_dict()})
         assert isinstance(plain, dict)
+        if self.geolink is None:
+            del plain["geolink"]  # runs of pictures alone go on where a version without 3D left them
         return plain
 
 

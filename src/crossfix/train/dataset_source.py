@@ -6,8 +6,9 @@ Axes: N training pairs, J pairs of a batch, B those whose pictures are read, Q v
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from crossfix.train.keys import numpy_generator
 from crossfix.train.mining import in_space
 from crossfix.train.reading import Reader
 from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
+
+if TYPE_CHECKING:
+    from crossfix.train.training_clouds import CloudDraw
 
 _VIEWS_HELD = 4  # queries of a held-out place that are validated with, at most
 
@@ -40,6 +44,7 @@ class DatasetSource:
     Attributes:
         fingerprint: digest of the names of the split's files and of which belong together: a copy at another place has the same.
         knows_headings: whether the set says of every query where its camera looked.
+        places: names of the places by their number.
 
     Raises:
         InputError: for a split or direction that the set does not have.
@@ -65,6 +70,8 @@ class DatasetSource:
         train = [(place, rows) for place, rows in of_place.items() if place not in held]
         if data.draw == "query":
             train = sorted(((place, [row]) for place, rows in train for row in rows), key=lambda pair: pair[1])
+        self.places = tuple(number_of)
+        self.clouds: CloudDraw | None = None
         self._queries = [rows for _, rows in train]
         self.place_N = np.array([place for place, _ in train], np.int64)
         self.world_N: Rows | None = None
@@ -73,7 +80,7 @@ class DatasetSource:
         self.satellite_margin = 1.0
         self.knows_headings = all(task.query[row].heading_deg is not None for row in asked)
         self.validation = self._validation()
-        self.about = f"{len(self.place_N)} {'pairs' if data.draw == 'query' else 'places'} of {data.name} {data.split}"
+        self.about = self._about()
 
     def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
         """The pairs of micro-batch ``number``, with the pictures of a part of them."""
@@ -94,6 +101,18 @@ class DatasetSource:
         """The first query of training pairs, or its first satellite picture."""
         query_B = np.array([self._queries[row][0] for row in row_B], np.int64)
         return self._read(side, query_B if side == "query" else np.array([self._task.positives[row][0] for row in query_B], np.int64))
+
+    def leave_out(self, places: Collection[int]) -> None:
+        """Train without some places, by number; those held out for validation stay."""
+        kept_K = np.flatnonzero(~np.isin(self.place_N, sorted(places)))
+        self._queries = [self._queries[row] for row in kept_K]
+        self.place_N = self.place_N[kept_K]
+        self.apart_NS = None if self.apart_NS is None else self.apart_NS[kept_K]
+        self.position_N3 = None if self.position_N3 is None else self.position_N3[kept_K]
+        self.about = self._about()
+
+    def _about(self) -> str:
+        return f"{len(self.place_N)} {'pairs' if self.data.draw == 'query' else 'places'} of {self.data.name} {self.data.split}"
 
     def _apart(self, number_of: dict[str, int]) -> Rows | None:
         """Places whose satellite pictures are semi-positive for a query of each training pair."""

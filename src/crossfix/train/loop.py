@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +25,14 @@ from crossfix.losses.correspondence import Correspondence
 from crossfix.models.card import ModelCard, Preprocessing
 from crossfix.models.folder import save_model
 from crossfix.models.gengeo import GenGeo, build
+from crossfix.models.geolink import GeoLinkBatch
 from crossfix.train.checkpoint import load_checkpoint, save_checkpoint, tensors_of
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder
 from crossfix.train.gather import mean_gradients_
 from crossfix.train.keys import key
+from crossfix.train.linked import LinkBatches, Linked, build_linked, check_alone, teach
 from crossfix.train.opening import Given, Report, open_run
 from crossfix.train.optim import average_, learning_rate, make_optimizer, set_rate
 from crossfix.train.prepare import Prepare, Prepared
@@ -67,6 +70,9 @@ def train(
     workers: int | None = None,
     memory_gb: float = 0.0,
     bank_progress: Report | None = None,
+    clouds: Path | None = None,
+    cloud_cache: Path | None = None,
+    cloud_progress: Report | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
 ) -> TrainResult:
     """Train a model, or go on where a killed run of the same config stands, or return what a finished one left.
@@ -83,6 +89,9 @@ def train(
         workers: threads that read a data set's pictures; as many as there are cores if none is given.
         memory_gb: pictures of a data set are kept, resized, until they take so much memory.
         bank_progress: told the bank's worlds rendered and all of them.
+        clouds: folder of the places' clouds, for configs that train with 3D; where `crossfix clouds build` puts them if none is given.
+        cloud_cache: folder for the points sampled of them, which several runs may share; the run's own if none is given.
+        cloud_progress: told the clouds read and all of them.
         log: given every record that goes into the log.
 
     Raises:
@@ -91,9 +100,12 @@ def train(
         DataError: where the data set is not whole, or a picture cannot be read.
         DiskError: where the folder cannot be written.
     """
+    given = Given(bank, root, workers, memory_gb, bank_progress, clouds, cloud_cache, cloud_progress)
     with joined() as process:
+        if config.geolink is not None:
+            check_alone(process.count)
         with process.first_alone():
-            config, folder, pairs = open_run(config, run, Given(bank, root, workers, memory_gb, bank_progress))
+            config, folder, pairs = open_run(config, run, given)
             todo = folder.results is None
         if todo:
             with process.first_alone():
@@ -125,20 +137,27 @@ class _Trainer:
         devices = [process.local] if torch.cuda.is_available() else 1
         self.fabric = Fabric(accelerator="auto", devices=devices, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
-        model = build(config.arch, pretrained=config.pretrained)
-        tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
-        self.module = Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
+        self.module: Siamese | Linked = _siamese(config) if config.geolink is None else build_linked(config, config.geolink)
+        model = self.module.model
         self.module.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.module.model) if config.ema > 0 else None
         if config.recompute:
             recompute_(model.encoder)
-        optimizer = make_optimizer(self.module, config.optim, model.encoder)
+        apart = self.module.q_parameters() if isinstance(self.module, Linked) else []
+        optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": make_optimizer(self.module, config.optim, model.encoder, apart)}
+        if apart and config.geolink is not None:
+            optimizers["q"] = torch.optim.AdamW(apart, lr=config.geolink.q_rate, weight_decay=0.0)
         self.kept = {"module": self.module} | ({} if self.average is None else {"average": self.average})
-        self.progress, self.best = load_checkpoint(folder.path, self.kept, optimizer)
+        self.progress, self.best = load_checkpoint(folder.path, self.kept, optimizers)
         if process.first:
             folder.cut_log(self.progress.step)
-        self.wrapped, self.optimizer = self.fabric.setup(self.module, optimizer)
+        self.wrapped, *wrapped = self.fabric.setup(self.module, *optimizers.values())
+        self.optimizers = dict(zip(optimizers, wrapped, strict=True))
         self.prepare = Prepare(config, source.satellite_margin, model.encoder.stride, self.fabric.device)
+        self.link: LinkBatches | None = None
+        if config.geolink is not None:
+            grid = model.encoder.grid(config.arch.px, config.arch.px)
+            self.link = LinkBatches(config, config.geolink, source.clouds, grid, self.fabric.device)
         depth = _AHEAD if isinstance(config.data, SetData) else 0
         part = process.part(config.batch)
         self.batches = Ahead(lambda number: partial(source.read, sampler.rows(number), number, part), depth)
@@ -148,6 +167,7 @@ class _Trainer:
         """Step until the schedule's end, with validations and checkpoints on the way."""
         config = self.config
         started = time.monotonic() - self.progress.seconds
+        self._teach()
         window = _Window()
         for step in range(self.progress.step, config.steps):
             record = self._step(step, window)
@@ -170,47 +190,66 @@ class _Trainer:
     def _step(self, step: int, window: _Window) -> dict[str, Any]:
         config = self.config
         rate = learning_rate(step, config.steps, config.optim)
-        set_rate(self.optimizer, rate)
+        set_rate(self.optimizers["optimizer"], rate)  # q's is its own, and does not change
         self.module.train()
         torch.manual_seed(key(config.seed, step, "dropout" if self.process.first else f"dropout/{self.process.rank}"))
-        total = 0.0
+        total, terms = 0.0, Counter[str]()
         ids: list[str] = []
         for number in range(step * config.accumulate, (step + 1) * config.accumulate):
             began = time.monotonic()
             batch = self._read(number)
             ids += batch.ids
             prepared = self.prepare(batch, number, step)
+            given = prepared if self.link is None else self.link(prepared, batch.place_J, number)
             window.data += time.monotonic() - began
             try:
-                total += self._backward(prepared) / config.accumulate
-            except NotFiniteError as error:
-                raise self._failed(step, error.what, batch.ids, [batch.ids[row] for row in error.rows]) from error
+                total += self._backward(given) / config.accumulate
+            except RunError as error:
+                if self.link is None and not isinstance(error, NotFiniteError):
+                    raise
+                rows = error.rows if isinstance(error, NotFiniteError) and max(error.rows, default=0) < len(batch.ids) else []
+                raise self._failed(step, error.what, batch.ids, [batch.ids[row] for row in rows]) from error
+            if isinstance(self.module, Linked):
+                terms.update({name: value / config.accumulate for name, value in self.module.parts.items()})
         mean_gradients_(self.module.parameters())
-        norm = self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
-        grad_norm = float(norm) if norm is not None else 0.0
-        if not np.isfinite(grad_norm):
+        norms = [
+            self.fabric.clip_gradients(self.wrapped, one, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
+            for one in self.optimizers.values()
+        ]
+        grad_norm = float(norms[0]) if norms[0] is not None else 0.0
+        if not all(np.isfinite(float(norm)) for norm in norms if norm is not None):
             raise self._failed(step, "the gradient is not finite", ids, [])
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for one in self.optimizers.values():
+            one.step()
+            one.zero_grad(set_to_none=True)
         if self.average is not None:
             average_(self.average, self.module.model, config.ema, step)
-        return {
+        record = {
             "step": step + 1,
             "loss": round(total, 5),
             "rate": rate,
-            "temperature": round(self.module.loss.temperature, 5),
+            "temperature": round(self.module.temperature, 5),
             "grad_norm": round(grad_norm, 4),
         }
+        return record | ({"terms": {name: round(value, 5) for name, value in terms.items() if name != "total"}} if terms else {})
 
-    def _backward(self, batch: Prepared) -> float:
-        """Add a micro-batch's gradients; returns its loss."""
+    def _backward(self, batch: Prepared | GeoLinkBatch) -> float:
+        """Add a micro-batch's gradients; returns its loss, of training with 3D without the loss of the bound's own network."""
         parts, pairs = self.config.accumulate, self.config.cached
-        if 0 < pairs < self.config.batch:
+        if 0 < pairs < self.config.batch and isinstance(self.module, Siamese) and isinstance(batch, Prepared):
             with self.fabric.autocast():
                 return float(self.module.backward_cached(batch, pairs, lambda part: self.fabric.backward(part / parts)))
         loss: torch.Tensor = self.wrapped(batch)
         self.fabric.backward(loss / parts)
-        return float(loss.detach())
+        return self.module.parts["total"] if isinstance(self.module, Linked) else float(loss.detach())
+
+    def _teach(self) -> None:
+        """Before the first step, a frozen teacher learns and is examined; a run that goes on finds it in its checkpoint."""
+        chosen, clouds = self.config.geolink, self.source.clouds
+        if self.progress.step or chosen is None or clouds is None or chosen.teacher == "joint" or not isinstance(self.module, Linked):
+            return
+        facts = teach(self.module.link, clouds, chosen, self.config.seed, self.fabric.device)
+        self._write({"step": 0, "teacher": facts})
 
     def _read(self, number: int) -> PairBatch:
         """Micro-batch ``number``; the sampler begins its epoch before."""
@@ -254,7 +293,10 @@ class _Trainer:
         if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
             raise self._failed(self.progress.step - 1, "it left weights that are not finite", (), [])
         if self.process.first:
-            save_checkpoint(self.folder.path, self.progress, self.kept, self.optimizer.optimizer, self.best)
+            save_checkpoint(self.folder.path, self.progress, self.kept, self._optimizers(), self.best)
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {name: one.optimizer for name, one in self.optimizers.items()}
 
     def _failed(self, step: int, what: str, ids: Sequence[str], bad: list[str]) -> RunError:
         """The error of a step, which names its pictures; all of them are written to ``failed.json``."""
@@ -287,6 +329,8 @@ class _Trainer:
             "training_places": len(np.unique(self.source.place_N)),
             "validation": progress.best,
         }
+        if self.source.clouds is not None:
+            results["clouds"] = self.source.clouds.clouds.report
         card = ModelCard(
             name=config.recipe,
             architecture=config.arch,
@@ -301,6 +345,12 @@ class _Trainer:
         )
         card = save_model(self.folder.path, model.cpu(), card)
         write_json(self.folder.path / "results.json", results | {"sha256": card.sha256})
+
+
+def _siamese(config: TrainConfig) -> Siamese:
+    model = build(config.arch, pretrained=config.pretrained)
+    tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
+    return Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
 
 
 def _preprocessing(config: TrainConfig) -> Preprocessing:

@@ -7,16 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossfix.clouds.layout import cloud_folder
 from crossfix.data.registry import open_dataset
-from crossfix.errors import InputError
+from crossfix.errors import DataError, InputError
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.dataset_source import DatasetSource
+from crossfix.train.files import read_json
 from crossfix.train.folder import RunFolder
+from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.order import RandomOrder
 from crossfix.train.pairs import BankSource
 from crossfix.train.reading import Reader
 from crossfix.train.samplers import NeighbourOrder
 from crossfix.train.source import PairSource, Sampler
+from crossfix.train.training_clouds import CloudDraw, FoundClouds, sampled
 from crossfix.worlds.pairs import PairBank, make_pair_bank
 
 Report = Callable[[int, int], None]
@@ -31,6 +35,9 @@ class Given:
     workers: int | None = None
     memory_gb: float = 0.0
     bank_progress: Report | None = None
+    clouds: Path | None = None
+    cloud_cache: Path | None = None
+    cloud_progress: Report | None = None
 
 
 def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig, RunFolder, Callable[[], tuple[PairSource, Sampler]]]:
@@ -49,6 +56,8 @@ def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig,
         InputError: where the config makes no sense with the pairs.
         DataError: where the data set is not whole.
     """
+    if given.clouds is not None and (config.geolink is None or config.geolink.clouds == "none"):
+        raise InputError("this recipe trains on pictures alone", where=given.clouds, mend="leave --clouds out")
     if isinstance(config.data, SetData):
         return _open_set(config, config.data, run, given)
     if given.root is not None:
@@ -75,11 +84,42 @@ def _open_set(
     source = DatasetSource(dataset, data, config.held_out, config.seed, Reader(given.workers, given.memory_gb))
     if config.query_turns == 4 and not source.knows_headings:
         raise InputError(f"{data.name} {data.split} does not say how its pictures lie", where=config.recipe, mend="leave upright out")
+    extra = {} if config.geolink is None else _add_clouds(config, config.geolink, source, dataset.root, run, given)
     sampler = make_sampler(config, source, run)
     config = config.resolved(sampler.batches_per_epoch)
     values = config.to_dict()
     values["data"]["fingerprint"] = source.fingerprint
+    if extra:
+        values["geolink"] |= extra
     return config, RunFolder(run, values), lambda: (source, sampler)
+
+
+def _add_clouds(config: TrainConfig, chosen: GeoLinkTraining, source: DatasetSource, root: Path, run: Path, given: Given) -> dict[str, str]:
+    """Give a source the clouds of its places; returns what the run's config has to say of them besides."""
+    data = source.data
+    if source.apart_NS is not None and data.semi_positives == "neutral":
+        what = f"{data.name} has semi-positive pictures, which the terms with 3D know nothing of"
+        raise InputError(what, where=config.recipe, mend='give semi_positives "negatives"')
+    if chosen.clouds == "none":
+        return {}
+    folder = given.clouds or cloud_folder(root, data.name, data.split)
+    found = FoundClouds.of(folder, source.places, chosen.group)
+    extra = {"fingerprint": found.fingerprint}
+    if (run / "config.json").exists():  # a folder of another run is refused before minutes go into sampling
+        values = config.to_dict()
+        values["geolink"] |= extra
+        values["data"]["fingerprint"] = source.fingerprint
+        RunFolder(run, values | {"steps": read_json(run / "config.json").get("steps")})
+    clouds = sampled(found, chosen, given.cloud_cache or run, workers=given.workers, progress=given.cloud_progress)
+    if chosen.without == "leave out":
+        source.leave_out([number for number, place in enumerate(source.places) if place not in clouds.rows])
+    try:
+        source.clouds = CloudDraw(clouds, source.places, source.place_N, config.seed, wrong=chosen.clouds == "wrong")
+    except DataError as error:
+        raise DataError(error.what, where=folder, mend=error.mend) from error
+    whose = "clouds of other places" if chosen.clouds == "wrong" else "clouds"
+    source.about += f", and {whose} of {len(source.clouds.giver)} of these places in training"
+    return extra
 
 
 def make_sampler(config: TrainConfig, source: PairSource, run: Path) -> Sampler:

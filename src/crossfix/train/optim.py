@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
@@ -20,18 +20,22 @@ def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
     return config.learning_rate * (config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * min(turn, 1.0))))
 
 
-def make_optimizer(module: nn.Module, config: OptimConfig, encoder: nn.Module | None = None) -> torch.optim.AdamW:
+def make_optimizer(
+    module: nn.Module, config: OptimConfig, encoder: nn.Module | None = None, others: Collection[nn.Parameter] = ()
+) -> torch.optim.AdamW:
     """AdamW with weight decay on parameters of two and more axes only, or on all, and a learning rate of its own for what is no encoder.
 
     Args:
         module: whose parameters are trained, those that want a gradient.
         config: rates and decay.
         encoder: the part of it that learns at the plain rate; None: all of it does.
+        others: parameters that another optimiser trains.
 
     Returns:
         The optimiser. Each of its groups has a ``scale``: its learning rate over the schedule's, see `set_rate`.
     """
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    left = set(others)
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad and parameter not in left]
     plain = set(trained) if encoder is None or config.head_rate == 1 else set(encoder.parameters())
     groups = []
     for scale, some in ((1.0, [p for p in trained if p in plain]), (config.head_rate, [p for p in trained if p not in plain])):

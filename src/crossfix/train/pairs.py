@@ -6,6 +6,7 @@ Axes: J pairs of a batch, B those whose pictures are read, V drone views of a pl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from crossfix.train.keys import numpy_generator
 from crossfix.train.overlap import Poses
 from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
 from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
+
+if TYPE_CHECKING:
+    from crossfix.train.training_clouds import CloudDraw
 
 
 def split_places(region: Sequence[str], held_out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -69,6 +73,7 @@ class BankSource:
         self.apart_NS: Rows | None = None
         self.position_N3: npt.NDArray[np.float64] | None = None
         self.satellite_margin = SATELLITE_MARGIN
+        self.clouds: CloudDraw | None = None
         self.validation = self._validation()
         self.about = f"{len(self.place_N)} procedural places of {', '.join(sorted(set(bank.region)))}"
 

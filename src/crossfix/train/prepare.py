@@ -30,13 +30,17 @@ class Points(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A micro-batch as the network takes it. Panoramas have another size than satellite pictures."""
+    """A micro-batch as the network takes it. Panoramas have another size than satellite pictures.
+
+    ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
+    """
 
     satellite_BCHW: torch.Tensor
     query_BCHW: torch.Tensor
     place_J: torch.Tensor
     points: Points | None
     neutral_JJ: torch.Tensor | None
+    warp_B23: torch.Tensor | None = None
 
 
 class Prepare:
@@ -59,12 +63,12 @@ class Prepare:
         chosen = self.config.augment
         if isinstance(chosen, PanoramaAugment):
             satellite_BCHW, query_BCHW = self._panoramas(batch, number, chosen)
-            points = None
+            points, warp_B23 = None, None
         else:
-            satellite_BCHW, query_BCHW, points = self._drones(batch, number, step, chosen)
+            satellite_BCHW, query_BCHW, points, warp_B23 = self._drones(batch, number, step, chosen)
         place_J = torch.from_numpy(batch.place_J).to(self.device)
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
-        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), place_J, points, neutral_JJ)
+        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), place_J, points, neutral_JJ, warp_B23)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
         """Pictures without augmentation, as the deployed model sees them."""
@@ -91,7 +95,9 @@ class Prepare:
         last = torch.channels_last
         return satellite_BCHW.contiguous(memory_format=last), ground_BCHW.contiguous(memory_format=last)
 
-    def _drones(self, batch: PairBatch, number: int, step: int, chosen: AugmentConfig) -> tuple[torch.Tensor, torch.Tensor, Points | None]:
+    def _drones(
+        self, batch: PairBatch, number: int, step: int, chosen: AugmentConfig
+    ) -> tuple[torch.Tensor, torch.Tensor, Points | None, torch.Tensor]:
         px, strength, count = self.config.arch.px, chosen.strength(step), len(batch.query_BHWC)
         mirror_B = torch.rand(count, generator=self._draws(batch, number, "mirror")) < (0.5 if chosen.mirror else 0.0)
         turn_B = self.turns(batch, number)
@@ -118,7 +124,7 @@ class Prepare:
             query_BT2 = torch.rand(count, _POINTS, 2, generator=self._draws(batch, number, "points")) * 2 - 1
             satellite_BT2, seen_BT = points_on_map(query_BT2, batch.poses, warps[1], warps[0])
             points = Points(satellite_BT2.to(self.device), query_BT2.to(self.device), seen_BT.to(self.device))
-        return views[0], views[1], points
+        return views[0], views[1], points, warps[0]
 
     def turns(self, batch: PairBatch, number: int) -> dict[str, torch.Tensor | None]:
         """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""

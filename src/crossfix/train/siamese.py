@@ -39,6 +39,11 @@ class Siamese(nn.Module):
         self.tokens = tokens
         self.tokens_weight = tokens_weight
 
+    @property
+    def temperature(self) -> float:
+        """The contrastive loss's temperature in effect."""
+        return self.loss.temperature
+
     def forward(self, batch: Prepared) -> torch.Tensor:
         """The loss. Views of one size pass as one batch, so that they share their normalisation statistics as they share the weights."""
         encoder, head, satellite_head = self.model.encoder, self.model.head, self.model.head_of("satellite")

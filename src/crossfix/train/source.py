@@ -9,13 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from crossfix.train.overlap import Poses
+
+if TYPE_CHECKING:
+    from crossfix.train.training_clouds import CloudDraw
 
 Bytes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
@@ -76,6 +79,7 @@ class PairSource(Protocol):
         position_N3: of each training pair in metres, in space: neighbours are near by their straight distance; None where nobody knows.
         satellite_margin: how many sides of the chip a stored satellite picture spans.
         validation: the held-out places.
+        clouds: point clouds of the places; None where none are wanted.
         about: what it is, for the model's card.
     """
 
@@ -85,6 +89,7 @@ class PairSource(Protocol):
     position_N3: npt.NDArray[np.float64] | None
     satellite_margin: float
     validation: Validation
+    clouds: CloudDraw | None
     about: str
 
     def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from crossfix.errors import InputError
 from crossfix.train.config import TrainConfig
-from crossfix.train.recipes import cvcities, gengeo, sample4geo, worlds
+from crossfix.train.recipes import cvcities, gengeo, geolink, sample4geo, worlds
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "gengeo-tiny": worlds.gengeo_tiny,
@@ -28,6 +28,9 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "cvcities-vigor-same": cvcities.cvcities_vigor_same,
     "cvcities-vigor-cross": cvcities.cvcities_vigor_cross,
     "cvcities-university1652": cvcities.cvcities_university1652,
+    "geolink-university1652": geolink.geolink_university1652,
+    "geolink-sues200": geolink.geolink_sues200,
+    "geolink-denseuav": geolink.geolink_denseuav,
 }
 
 

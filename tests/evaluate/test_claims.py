@@ -1,0 +1,88 @@
+"""Claims: their variants can be trained, and differ in what their names say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from crossfix.errors import InputError
+from crossfix.evaluate.claims import CLAIM_GROUPS, CLAIMS, claim
+from crossfix.evaluate.trials import GROUPS, Trial
+from crossfix.models.gengeo import MixVprConfig
+from crossfix.train.config import SetData, first_difference
+from crossfix.train.loop import train
+from lab_clouds import write_lab_with_clouds
+
+GEOLINK = {trial.name: trial for trial in claim("geolink", small=True)}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lab_with_clouds(tmp_path_factory.mktemp("lab"), points=4000)
+
+
+@pytest.mark.parametrize("name", sorted(CLAIMS))
+@pytest.mark.parametrize("small", [True, False])
+def test_claims_are_whole(name: str, small: bool):
+    trials = claim(name, small=small)
+    assert len({trial.name for trial in trials}) == len(trials) > 1
+    assert all(trial.about and isinstance(trial.config.data, SetData) for trial in trials)
+    assert set(CLAIM_GROUPS[name]) <= set(GROUPS)
+
+
+def test_an_unknown_claim_is_one_sentence():
+    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, dustbin, oracles, geolink"):
+        claim("gravity")
+
+
+def test_every_3d_variant_with_a_wrong_twin_differs_from_it_in_nothing_else():
+    twins = [name for name in GEOLINK if name.endswith("-wrong")]
+    assert sorted(twins) == ["all-wrong", "grid-wrong", "heights-wrong", "teacher-wrong"]
+    for name in twins:
+        right, wrong = GEOLINK[name.removesuffix("-wrong")].config, GEOLINK[name].config
+        assert first_difference(right.to_dict(), wrong.to_dict()) == "geolink.clouds"
+        assert dataclasses.replace(wrong, geolink=dataclasses.replace(wrong.geolink, clouds="right")) == right  # type: ignore[type-var]
+
+
+def test_all_variants_share_pictures_and_network_and_all_but_one_the_steps():
+    base = GEOLINK["base"].config
+    assert base.geolink is None
+    for name, trial in GEOLINK.items():
+        same = dataclasses.replace(trial.config, geolink=None, steps=base.steps)
+        assert same == base
+        assert (trial.config.steps > base.steps) is (name == "longer")
+
+
+def tiny(trial: Trial, name: str) -> Trial:
+    chosen = trial.config.geolink
+    if chosen is not None and chosen.teacher_steps:
+        chosen = dataclasses.replace(chosen, teacher_steps=2)
+    arch = dataclasses.replace(trial.config.arch, encoder="test_resnet", px=32, head=MixVprConfig(channels=144, rows=4))
+    changed = {"arch": arch, "steps": 2, "batch": 4, "held_out": 4, "validate_every": 2, "checkpoint_every": 2, "log_every": 1}
+    return Trial(name, trial.about, dataclasses.replace(trial.config, geolink=chosen, precision="32-true", **changed))
+
+
+@pytest.mark.parametrize("name", sorted(GEOLINK))
+def test_geolinks_variants_train(name: str, lab: Path, tmp_path: Path):
+    config = dataclasses.replace(tiny(GEOLINK[name], name).config, augment=dataclasses.replace(GEOLINK[name].config.augment, upright=False))
+    results = train(config, tmp_path / "run", root=lab, workers=1, cloud_cache=lab).results
+    assert results["steps"] == 2
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    terms = [one["terms"] for one in log if "terms" in one]
+    wanted = {
+        "intra": {"cross", "intra"},
+        "contrast": {"cross", "points"},
+        "gsr": {"cross", "points", "mi"},
+        "uvrd": {"cross", "points", "relation"},
+        "grid": {"cross", "relation", "predict"},
+        "teacher": {"cross", "points", "relation"},
+        "heights": {"cross", "heights"},
+        "all": {"cross", "points", "intra", "mi", "relation"},
+    }
+    if config.geolink is None:
+        assert not terms
+    else:
+        assert {one for one in terms[0] if one not in ("clouds", "spread", "fit")} == wanted[name.partition("-")[0]]

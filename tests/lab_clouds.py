@@ -1,0 +1,41 @@
+"""A laboratory of textures with clouds that go with them: a place is as high as it is bright."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tests.data.lab_tree import write_lab
+
+from crossfix.clouds.cloud import Cloud
+from crossfix.clouds.files import NOTE, POINTS_TEXT, write_cloud, write_note
+from crossfix.clouds.layout import group_folder
+
+POINTS = 1100
+
+
+def town(place: int, group: int = 0, points: int = POINTS) -> Cloud:
+    """180 m of a place's own blocks, with points of the group's own."""
+    heights = np.random.default_rng([1, place]).integers(0, 4, (6, 6)) * 8.0
+    rng = np.random.default_rng([2, place, group])
+    xy = rng.uniform(-90, 90, (points, 2))
+    cell = np.clip(((xy + 90) / 30).astype(int), 0, 5)
+    z = heights[cell[:, 0], cell[:, 1]] + rng.normal(0, 0.2, points)
+    return Cloud(np.column_stack([xy, z]), rng.integers(0, 256, (points, 3), dtype=np.uint8), "enu")
+
+
+def write_town(folder: Path, name: str, group: int, cloud: Cloud) -> Path:
+    """As ``crossfix clouds build`` leaves it."""
+    place = group_folder(folder, name, group)
+    write_cloud(place / POINTS_TEXT, cloud)
+    write_note(place / NOTE, {"frame": cloud.frame})
+    return place / POINTS_TEXT
+
+
+def write_lab_with_clouds(root: Path, trained: int = 12, groups: int = 2, points: int = POINTS) -> Path:
+    """Returns the laboratory; its clouds lie in ``clouds/train``."""
+    write_lab(root, trained=trained)
+    for place in range(trained):
+        for group in range(groups):
+            write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group, points))
+    return root
