@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mobilenet import MobileNetGem, shared
 
 from brighton import truth
 from crossfix.geo.geodesy import LocalFrame
@@ -33,7 +34,6 @@ from crossfix.maps.raster import GeoMap
 from crossfix.models import registry
 from crossfix.models.folder import load_model
 from crossfix.models.gengeo import VladConfig
-from mobilenet import MobileNetGem, shared
 from naip import PX, SEASONS, SIDE_M, date, photos
 
 PLAN = TilingPlan((453.0, 640.0, 905.0), 0.5)
