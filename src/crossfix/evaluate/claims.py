@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from crossfix.clouds.degrade import Dials
 from crossfix.errors import InputError
@@ -145,11 +146,44 @@ def geolink(*, small: bool = False) -> list[Trial]:
     ]
 
 
-CLAIMS: dict[str, Callable[..., list[Trial]]] = {"gengeo": gengeo, "dustbin": dustbin, "oracles": oracles, "geolink": geolink}
+def geolink_clouds(*, small: bool = False) -> list[Trial]:
+    """What a cloud must say, and how, to teach a picture anything: all terms with other clouds, inputs and relations.
+
+    No gain here is geometry until it is run with ``clouds="wrong"`` as well.
+    """
+    trials = {trial.name: trial for trial in geolink(small=small)}
+    every = GeoLinkTraining()
+
+    def points(**changes: Any) -> GeoLinkTraining:  # noqa: ANN401
+        return replace(every, points=replace(every.points, **changes))
+
+    kinds: list[tuple[str, str, GeoLinkTraining]] = [
+        ("metres", "random points in metres about the place, no unit sphere", replace(every, sampling="random", radius_m=_REACH_M)),
+        ("colour", "with colours", points(colour=True)),
+        ("relative", "heights over each cloud's own range", points(height="relative")),
+        ("flat", "no channel of heights", points(height="none")),
+        ("north", "clouds stay north-up when pictures are turned", replace(every, turn="none")),
+        ("one-cloud", "always the first cloud of a place", replace(every, group=0)),
+        ("pattern", "relations standardised: their pattern alone", replace(every, terms=TermsConfig(scale="standard"))),
+        ("predict", "pictures keep what tells of the cloud, instead of losing it", replace(every, terms=TermsConfig(mi=0.0, predict=0.1))),
+        ("grid-joint", "experts over a grid of heights", replace(points(kind="grid"), sampling="random", radius_m=_REACH_M)),
+    ]
+    made = trials["base"].config
+    return [trials["all"], trials["base"], *(Trial(name, about, replace(made, geolink=chosen)) for name, about, chosen in kinds)]
+
+
+CLAIMS: dict[str, Callable[..., list[Trial]]] = {
+    "gengeo": gengeo,
+    "dustbin": dustbin,
+    "oracles": oracles,
+    "geolink": geolink,
+    "geolink-clouds": geolink_clouds,
+}
 CLAIM_GROUPS: dict[str, tuple[str, ...]] = {
     "gengeo": ("seen", "near", "middle", "far", "unseen", "years later", "off-centre", "hidden"),
     "dustbin": ("seen", "near", "middle", "far", "unseen", "off-centre", "hidden"),
     "oracles": ("seen", "near", "middle", "far"),
+    "geolink-clouds": ("seen", "near", "middle", "far", "unseen", "weather"),
     "geolink": ("seen", "near", "middle", "far", "unseen", "80 m", "300 m", "weather", "map to drone"),
 }
 
