@@ -118,7 +118,8 @@ def geolink(*, small: bool = False) -> list[Trial]:
         terms=replace(lone, points=0.0, relation=1.0, scale="standard", predict=0.5),
     )
     taught = replace(fine, teacher="frozen", teacher_steps=100 if small else 400, terms=TermsConfig(intra=0.0, mi=0.0, scale="standard"))
-    heights = replace(fine, terms=replace(lone, points=0.0, heights=1.0), satellite_side_m=SIDE_M)
+    told = replace(lone, points=0.0, heights=1.0, height_unit=3.0)  # a storey: at 10 m the term is a hundredth of the contrast
+    heights = replace(fine, terms=told, satellite_side_m=SIDE_M)
     kinds: list[tuple[str, str, GeoLinkTraining]] = [
         ("intra", "2D with the terms that need no cloud", replace(every, clouds="none", terms=replace(lone, points=0.0, intra=4.0))),
         ("contrast", "and clouds contrasted with pictures", replace(every, terms=lone)),
