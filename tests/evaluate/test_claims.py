@@ -17,6 +17,7 @@ from crossfix.train.loop import train
 from lab_clouds import write_lab_with_clouds
 
 GEOLINK = {trial.name: trial for trial in claim("geolink", small=True)}
+CLOUDS = {trial.name: trial for trial in claim("geolink-clouds", small=True)}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_claims_are_whole(name: str, small: bool):
 
 
 def test_an_unknown_claim_is_one_sentence():
-    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, dustbin, oracles, geolink"):
+    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, dustbin, oracles, geolink, geolink-clouds"):
         claim("gravity")
 
 
@@ -65,9 +66,18 @@ def tiny(trial: Trial, name: str) -> Trial:
     return Trial(name, trial.about, dataclasses.replace(trial.config, geolink=chosen, precision="32-true", **changed))
 
 
-@pytest.mark.parametrize("name", sorted(GEOLINK))
+def test_every_way_to_show_clouds_differs_from_all_in_the_3d_alone():
+    first, base, *others = CLOUDS.values()
+    assert (first, base) == (GEOLINK["all"], GEOLINK["base"])
+    for trial in others:
+        assert dataclasses.replace(trial.config, geolink=first.config.geolink) == first.config
+        assert trial.config != first.config
+
+
+@pytest.mark.parametrize("name", sorted({**CLOUDS, **GEOLINK}))
 def test_geolinks_variants_train(name: str, lab: Path, tmp_path: Path):
-    config = dataclasses.replace(tiny(GEOLINK[name], name).config, augment=dataclasses.replace(GEOLINK[name].config.augment, upright=False))
+    found = tiny({**CLOUDS, **GEOLINK}[name], name).config
+    config = dataclasses.replace(found, augment=dataclasses.replace(found.augment, upright=False))
     results = train(config, tmp_path / "run", root=lab, workers=1, cloud_cache=lab).results
     assert results["steps"] == 2
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
@@ -82,6 +92,10 @@ def test_geolinks_variants_train(name: str, lab: Path, tmp_path: Path):
         "heights": {"cross", "heights"},
         "all": {"cross", "points", "intra", "mi", "relation"},
     }
+    if name in CLOUDS and name not in GEOLINK:
+        wanted |= {name.partition("-")[0]: wanted["all"]}
+    if name == "predict":
+        wanted["predict"] = wanted["all"] - {"mi"} | {"predict"}
     if config.geolink is None:
         assert not terms
     else:

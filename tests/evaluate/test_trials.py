@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from tests.data.lab_tree import write_lab
 
-from crossfix.errors import InputError
+from crossfix.errors import DataError, InputError
 from crossfix.evaluate.trials import GROUPS, Trial, estimate, run_trials
 from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig
 from crossfix.train.config import SetData, TrainConfig
+from crossfix.train.geolink import GeoLinkTraining
+from lab_clouds import write_lab_with_clouds
 
 
 def test_an_interval_covers_as_often_as_it_says():
@@ -77,6 +80,27 @@ def test_variants_are_trained_examined_and_compared(lab: Path, tmp_path: Path):
 def test_names_are_told_apart(lab: Path, tmp_path: Path):
     with pytest.raises(InputError, match="names of their own"):
         run_trials([_trial("gem", GemConfig())] * 2, lab, tmp_path)
+
+
+def test_variants_share_the_points_sampled_of_their_clouds(tmp_path: Path):
+    lab = write_lab_with_clouds(tmp_path / "lab")
+    plain, chosen = _trial("plain", GemConfig(576)), GeoLinkTraining()
+    linked = [
+        dataclasses.replace(plain, name=kind, config=dataclasses.replace(plain.config, geolink=dataclasses.replace(chosen, clouds=kind)))
+        for kind in ("right", "wrong")
+    ]
+    found = run_trials([plain, *linked], lab, tmp_path / "out", seeds=1, groups=("seen",))
+    assert set(found["differences"]) == {"right", "wrong"}
+    assert len(list((tmp_path / "out").glob("clouds-*.safetensors"))) == 1
+    assert len(list((tmp_path / "out").glob("*/clouds-*"))) == 0
+
+
+def test_missing_clouds_are_told_of_before_anything_is_trained(lab: Path, tmp_path: Path):
+    plain = _trial("plain", GemConfig())
+    linked = dataclasses.replace(plain, name="linked", config=dataclasses.replace(plain.config, geolink=GeoLinkTraining()))
+    with pytest.raises(DataError, match="there is no folder of clouds; build them with: crossfix clouds build"):
+        run_trials([plain, linked], lab, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_group_has_conditions():

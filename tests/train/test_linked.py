@@ -251,6 +251,21 @@ def test_the_group_and_what_spoils_clouds_decide(tmp_path: Path, lab: Path):
     assert len(set(points)) == 3
 
 
+def test_a_batch_of_places_without_clouds_trains_in_2d(lab: Path, tmp_path: Path):
+    """Two of eight training places have clouds: batches of four hold none, one or two of them."""
+    folder = tmp_path / "few"
+    training = sorted((f"train-{number + 1:05d}" for number in range(12)), key=lambda place: hashlib.blake2b(place.encode()).digest())[4:]
+    for place in training[:2]:
+        shutil.copytree(lab / f"clouds/train/{place}_group0", folder / f"{place}_group0")
+    terms = TermsConfig(heights=1.0)
+    config = dataclasses.replace(linked(terms=terms, satellite_side_m=180.0), steps=16, checkpoint_every=16, validate_every=16)
+    train(config, tmp_path / "run", root=lab, clouds=folder, workers=1)
+    seen = {one["terms"]["clouds"]: set(one["terms"]) for one in steps(tmp_path / "run")}
+    assert set(seen) >= {0.0, 2.0}
+    assert seen[0.0] == {"cross", "intra", "heights", "clouds"}
+    assert seen[2.0] == PAPER | {"heights"}
+
+
 @pytest.fixture
 def gaps(lab: Path, tmp_path: Path) -> Path:
     """Clouds of all places but three of those trained on; one of the three has clouds of too few points."""

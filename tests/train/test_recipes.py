@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 
 import pytest
 import torch
 
+from crossfix.data.registry import DATASETS
 from crossfix.models.encoder import TokenEncoder
 from crossfix.models.gengeo import MixVprConfig, SaladConfig, build
 from crossfix.train.config import SetData, first_difference
 from crossfix.train.recipes import RECIPES, recipe
+from crossfix.train.recipes.geolink import transfers
 from crossfix.worlds import REGIONS
 from crossfix.worlds.pairs import BankPlan
 
@@ -58,3 +61,18 @@ def test_first_difference_names_the_field():
     assert first_difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == "a.c"
     assert first_difference({"a": 1}, {"a": 1, "b": 2}) == "b"
     assert first_difference({"a": [1, 2]}, {"a": [1, 2]}) is None
+
+
+def test_the_six_transfers_name_recipes_and_splits_that_are_there():
+    found = transfers()
+    assert {(one.source, one.target) for one in found} == set(permutations(("university1652", "sues200", "denseuav"), 2))
+    for one in found:
+        config = recipe(one.recipe)
+        assert isinstance(config.data, SetData)
+        assert config.data.name == one.source
+        assert set(one.splits) <= set(DATASETS[one.target].splits)
+        train, *tests = one.command.split(" && ")
+        assert train == f"crossfix train {one.recipe} --data {one.source}:SOURCE -o runs/{one.recipe}"
+        assert len(tests) == len(one.splits) * (1 if one.s2d_r1 is None else 2)
+        said = " ".join((RECIPES[one.recipe].__doc__ or "").split())
+        assert all(f"{score:.2f}" in said for score in (one.d2s_r1, one.d2s_ap, one.s2d_r1, one.s2d_ap) if score is not None)

@@ -80,7 +80,9 @@ def run(
 
 @app.command("reproduce", epilog="Example: crossfix lab reproduce gengeo --root lab -o claims/gengeo")
 def reproduce(
-    claim: Annotated[str, typer.Argument(metavar="CLAIM", help="gengeo, dustbin or oracles.")],
+    claim: Annotated[
+        str, typer.Argument(metavar="CLAIM", help="gengeo, dustbin, oracles, or geolink, which needs clouds of the training places.")
+    ],
     root: Root,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder of all runs; goes on where it was killed.")],
     small: Annotated[bool, typer.Option("--small", help="A quarter of the steps, for a small laboratory: a rehearsal.")] = False,

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.clouds.layout import cloud_folder, find_clouds
 from crossfix.data.worldsv1 import WorldsV1
 from crossfix.errors import InputError
 from crossfix.evaluate.lab import ALL_HEIGHTS, Condition, conditions, run_lab
 from crossfix.models.registry import load
-from crossfix.train.config import TrainConfig
+from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.files import write_json
 from crossfix.train.loop import train
 
@@ -102,11 +103,14 @@ def run_trials(
 
     Raises:
         InputError: where there is nothing to compare.
-        DataError: where the laboratory is not whole.
+        DataError: where the laboratory is not whole, or clouds that a variant trains with are missing.
         RunError: where the folder holds other runs, or a training fails.
     """
     if len({trial.name for trial in trials}) < len(trials) or not trials or seeds < 1:
         raise InputError("trials need names of their own, and at least one seed", where=out, mend="name each variant once")
+    for config in (trial.config for trial in trials):
+        if config.geolink is not None and config.geolink.clouds != "none" and isinstance(config.data, SetData):
+            find_clouds(cloud_folder(root, config.data.name, config.data.split))  # missing ones are told of before anything is trained
     wanted = [one for one in conditions() if any(GROUPS[group](one) for group in groups)]
     runs: list[dict[str, Any]] = []
     rows: dict[str, list[list[dict[str, Any]]]] = {trial.name: [] for trial in trials}

@@ -84,17 +84,14 @@ class LinkBatches:
     """Puts the clouds of a micro-batch's places beside its pictures.
 
     Args:
-        config: the run's.
-        chosen: its part about 3D.
+        chosen: the part of the config about 3D.
         draw: gives the clouds; None where none are wanted.
         grid: rows and columns of a satellite picture's tokens.
         device: where they go.
     """
 
-    def __init__(
-        self, config: TrainConfig, chosen: GeoLinkTraining, draw: CloudDraw | None, grid: tuple[int, int], device: torch.device
-    ) -> None:
-        self._config, self._chosen, self._draw, self._grid, self._device = config, chosen, draw, grid, device
+    def __init__(self, chosen: GeoLinkTraining, draw: CloudDraw | None, grid: tuple[int, int], device: torch.device) -> None:
+        self._chosen, self._draw, self._grid, self._device = chosen, draw, grid, device
 
     def __call__(self, batch: Prepared, place_J: Rows, number: int) -> GeoLinkBatch:
         """Micro-batch ``number`` as `GeoLink` takes it."""

@@ -216,7 +216,8 @@ def _sample_all(found: FoundClouds, config: GeoLinkTraining, path: Path, workers
     rows: dict[str, tuple[int, ...]] = {}
     failed: list[tuple[Path, DataError]] = []
     frames: Counter[str] = Counter()
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="clouds") as pool:
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="clouds")
+    try:
         coming = [pool.submit(_sample_one, file, config) for _, file in jobs]
         for done, ((place, file), one) in enumerate(zip(jobs, coming, strict=True), start=1):
             got = one.result()
@@ -228,6 +229,8 @@ def _sample_all(found: FoundClouds, config: GeoLinkTraining, path: Path, workers
                 made.append(got)
             if progress is not None:
                 progress(done, len(jobs))
+    finally:  # whoever interrupts does not wait for the rest
+        pool.shutdown(cancel_futures=True)
     if not made:
         raise DataError(f"no cloud can be used, the first because it {_because(failed[0][1])}", where=failed[0][0], mend=failed[0][1].mend)
     pts_MNC = torch.from_numpy(np.stack([one.pts_NC for one in made]))

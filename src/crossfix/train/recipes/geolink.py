@@ -14,7 +14,7 @@ What it leaves open, or its published code contradicts, is decided here; `GeoLin
 * Relations: Euclidean, within each view, squared difference, mean-scaled, as published. Symmetric contrast, not the overwritten one.
 * Batch 64 in place of 4 to 8: relations come in its square, and negatives with it. SUES-200 has 100 places to train on, and takes 50.
 * A place gives one drone picture, one satellite picture and one cloud to a batch, all three drawn anew: the published loader takes the
-  first file of a folder for all 40 epochs, once a cloud. Epochs are such that as many pairs are seen as there, of DenseUAV a twelfth.
+  first file of a folder for all 40 epochs, once a cloud. Epochs are such that as many pairs are seen as there, of DenseUAV a 13th.
 * SUES-200 trains on pictures and clouds from 300 m, the height for which the authors name clouds.
 * Satellite pictures are turned by any angle, drone pictures next to none; clouds are turned and mirrored with the satellite picture where
   their north is known. AdamW and rates as cvcities-university1652: against it 3D is the only difference but for batch and epochs.
@@ -98,7 +98,7 @@ def _transfer(
 def geolink_university1652() -> TrainConfig:
     """``crossfix train geolink-university1652 --data university1652:ROOT -o runs/geolink-university1652``: GeoLink on University-1652.
 
-    Expect two hours on one A100 (40 GB), reckoned and not measured, and clouds before: a day by COLMAP. Aims, carried over without training
+    Expect two hours on one A100 (40 GB), reckoned and not measured, clouds not counted. Aims, carried over without training
     there, at R@1 93.44 on SUES-200 from drone to satellite and 98.13 (AP 93.65) back, and 39.30 on DenseUAV; ours: not measured yet.
 
     Then ``crossfix evaluate --data sues200:ROOT --split test-150 --model runs/geolink-university1652``, and so on for 200, 250 and 300 m,
