@@ -15,7 +15,7 @@ from crossfix.data.vigor import Vigor
 from crossfix.errors import DataError, InputError
 from data import trees
 
-NAMES = ["cvusa", "cvact", "vigor", "university1652", "sues200", "denseuav", "gtauav", "uavvisloc", "folder"]
+NAMES = ["cvusa", "cvact", "vigor", "university1652", "sues200", "denseuav", "gtauav", "uavvisloc", "worlds-v1", "folder"]
 
 
 def test_the_data_sets_have_names():
