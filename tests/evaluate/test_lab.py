@@ -12,7 +12,7 @@ from tests.data.lab_tree import write_lab
 from crossfix.data.worldsv1 import TESTS, WorldsV1
 from crossfix.errors import DataError, RunError
 from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
-from crossfix.evaluate.lab import ALL_HEIGHTS, STRESSED, conditions, run_lab, summary
+from crossfix.evaluate.lab import ALL_HEIGHTS, STRESSED, conditions, oracle_scores, run_lab, summary
 from crossfix.evaluate.task import evaluate_dataset
 
 
@@ -119,6 +119,14 @@ def test_a_killed_run_goes_on(root: Path, tmp_path: Path, results):
     assert again.pictures < anew.pictures
     assert finished["rows"] == results["rows"]
     assert json.loads((tmp_path / "results.json").read_text())["summary"] == results["summary"]
+
+
+def test_oracles_are_those_trained_on_the_parts_own_style(tmp_path: Path):
+    assert oracle_scores(tmp_path) == {}
+    (tmp_path / "oracles").mkdir()
+    table = {one: {part: {"value": 0.1 if one != part else 0.5 + 0.1 * number} for number, part in enumerate(TESTS)} for one in TESTS}
+    (tmp_path / "oracles/results.json").write_text(json.dumps({"table": table}))
+    assert oracle_scores(tmp_path) == {part: 0.5 + 0.1 * number for number, part in enumerate(TESTS)}
 
 
 def test_what_was_measured_is_not_measured_again(root: Path, tmp_path: Path):

@@ -59,7 +59,7 @@ def run(
 ) -> None:
     """Measure models under every condition, beside baselines without training. What was measured once is not measured again."""
     from crossfix.data.worldsv1 import WorldsV1
-    from crossfix.evaluate.lab import run_lab
+    from crossfix.evaluate.lab import oracle_scores, run_lab
     from crossfix.evaluate.measurable import open_measurable
 
     names = [*(model or ["gengeo-tiny"]), *_BASELINES, *([] if imagenet is None else [f"mobilenetv2:{imagenet}"])]
@@ -74,7 +74,7 @@ def run(
         typer.echo(json.dumps(found, indent=1))
         return
     console = Console()
-    console.print(_headline(found))
+    console.print(_headline(found, oracle_scores(root)))
     console.print(_conditions(found))
 
 
@@ -126,10 +126,14 @@ def _trials(title: str, cells: dict[str, dict[str, Any]], results: dict[str, Any
     return table
 
 
-def _headline(found: list[dict[str, Any]]) -> Table:
+def _headline(found: list[dict[str, Any]], oracle: dict[str, float]) -> Table:
     table = Table("mean R@1, %", *(one["model"]["name"] for one in found), title="worlds-v1")
     for name in found[0]["summary"]:
         table.add_row(name, *(f"{100 * one['summary'][name]:.1f}" for one in found))
+    for part, best in oracle.items():
+        if best > 0:
+            shares = (f"{100 * one['summary'][part] / best:.0f} %" for one in found)
+            table.add_row(f"{part}, of its oracle's {100 * best:.1f}", *shares)
     return table
 
 

@@ -24,12 +24,14 @@ from crossfix.evaluate.describe import describe_views, prepare_of
 from crossfix.evaluate.measurable import Describe, Measurable
 from crossfix.evaluate.stress import FIELDS_OF_VIEW, PUBLISHED_WEATHER
 from crossfix.evaluate.task import score_task
-from crossfix.train.files import write_json
+from crossfix.train.files import read_json, write_json
 from crossfix.train.folder import RunFolder, environment
 
 STRESSED = ("seen", "far")
 """Parts that are measured under weather, limited views, misalignment and occlusion as well: both ends of the scale."""
 ALL_HEIGHTS = "all heights"
+ORACLES = "oracles"
+"""Folder in the laboratory where the trials of that claim are kept."""
 _CLEAR = "normal"
 _STRESS_HEIGHT = "150m"
 _FIELDS = (("fov", 180.0), ("fov", 90.0), ("fov", 70.0), ("perspective", 90.0))
@@ -173,6 +175,24 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         if name is not None:
             means.setdefault(name, []).append(value)
     return {name: float(np.mean(values)) for name, values in means.items()}
+
+
+def oracle_scores(root: Path) -> dict[str, float]:
+    """R@1 over all heights of the lab's reference network in each part, trained on the part's own style, as fractions of 1.
+
+    They are there where ``crossfix lab reproduce oracles --root ROOT -o ROOT/oracles`` was run, else there are none.
+
+    Args:
+        root: folder of worlds-v1.
+
+    Raises:
+        RunError: where they are damaged.
+    """
+    path = root / ORACLES / "results.json"
+    if not path.exists():
+        return {}
+    table = read_json(path)["table"]
+    return {part: float(table[part][part]["value"]) for part in TESTS if part in table.get(part, {})}
 
 
 class _Examiner:
