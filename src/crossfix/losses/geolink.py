@@ -196,7 +196,8 @@ class GeoLinkTerms(nn.Module):
         Args:
             drone_BD: unit-norm descriptors.
             satellite_BD: unit-norm descriptors of the same places.
-            point_PQ: unit-norm descriptors of clouds; None, or fewer than two (three where relations are standardised): those terms are 0.
+            point_PQ: unit-norm descriptors of clouds; None, or fewer than two (three where relations are standardised): their terms are
+                left out.
             row_P: which pair each cloud belongs to; None: all have one, in order.
             place_B: integer ids of places; pairs of one place are not each other's negatives.
             drone_BNC: tokens, where heights are told.
