@@ -15,8 +15,9 @@ import dataclasses
 
 from crossfix.models.gengeo import ArchConfig, MixVprConfig
 from crossfix.train.augment import AugmentConfig
-from crossfix.train.config import OptimConfig, SetData, TrainConfig
+from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.panoramas import PanoramaAugment
+from crossfix.train.recipes.gengeo import OPTIM
 from crossfix.train.recipes.sample4geo import drone_augment
 from crossfix.train.samplers import Neighbourhood
 
@@ -82,9 +83,7 @@ def _recipe(name: str, data: SetData, augment: AugmentConfig | PanoramaAugment |
         batch=128,
         neighbours=Neighbourhood(),
         held_out=500,
-        optim=OptimConfig(
-            learning_rate=6e-5, weight_decay=0.01, warmup_steps=0, warmup_share=1 / 40, betas=(0.9, 0.999), floor=0.0, head_rate=5.0
-        ),
+        optim=OPTIM,
         augment=augment or PanoramaAugment(),
         pretrained=True,
         validate_every=1000,

@@ -31,9 +31,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossfix.models.point_branch import PointConfig
-from crossfix.train.config import OptimConfig, SetData, TrainConfig
+from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.recipes.cvcities import ARCH
+from crossfix.train.recipes.gengeo import OPTIM
 from crossfix.train.recipes.sample4geo import drone_augment
 
 _SPLITS = {"university1652": ("test",), "denseuav": ("test",), "sues200": ("test-150", "test-200", "test-250", "test-300")}
@@ -137,9 +138,7 @@ def _recipe(name: str, data: str, split: str, *, epochs: int, batch: int, held_o
         epochs=epochs,
         batch=batch,
         held_out=held_out,
-        optim=OptimConfig(
-            learning_rate=6e-5, weight_decay=0.01, warmup_steps=0, warmup_share=1 / 40, betas=(0.9, 0.999), floor=0.0, head_rate=5.0
-        ),
+        optim=OPTIM,
         augment=drone_augment(),
         pretrained=True,
         validate_every=50,
