@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mobilenet import MobileNetGem, shared
 
 from brighton import truth
+from crossfix.evaluate.imagenet import MobileNetGem
 from crossfix.geo.geodesy import LocalFrame
 from crossfix.geo.metadata import read_photo
 from crossfix.index import fit
@@ -35,6 +35,7 @@ from crossfix.models import registry
 from crossfix.models.folder import load_model
 from crossfix.models.gengeo import VladConfig
 from naip import PX, SEASONS, SIDE_M, date, photos
+from shared_folder import shared
 
 PLAN = TilingPlan((453.0, 640.0, 905.0), 0.5)
 # Clusters, entries, sharpness of the assignment, and how far the whitening goes.

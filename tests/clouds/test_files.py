@@ -117,6 +117,7 @@ HEAD = "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty floa
         ("a.ply", b"ply\nformat ascii 1.0\nproperty float x\nend_header\n", "property float x"),
         ("a.ply", b"ply\nformat ascii 1.0\nelement face 0\nend_header\n", "without vertices"),
         ("a.ply", HEAD.encode() + b"end_header\n1 2 3\n", "too early"),
+        ("a.ply", (HEAD + "property float x\nend_header\n").replace("ascii", "binary_big_endian").encode() + bytes(32), "of one name"),
         ("a.ply", HEAD.encode() + b"end_header\n1 2 3\n1 2\n", "uneven"),
         ("a.ply", HEAD.encode() + b"end_header\n1 2 3\n1 2 x\n", "no number"),
         ("a.ply", HEAD.encode() + b"end_header\n1 2 3\n1 2 nan\n", "NaN"),

@@ -69,3 +69,11 @@ def test_fewer_views_are_taken_at_even_distances() -> None:
 )
 def test_few_views_are_shared(count: int, parts: list[list[int]]) -> None:
     assert names(view_groups([Path(str(number)) for number in range(count)], 3)) == parts
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 7])
+def test_no_group_has_a_single_view_where_there_are_two(groups: int, count: int) -> None:
+    """A single view shows no depth."""
+    parts = names(view_groups([Path(str(number)) for number in range(count)], groups))
+    assert all(len(set(part)) == len(part) >= 2 for part in parts)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from crossfix.errors import RunError
-from crossfix.losses.club import Club, fit
+from crossfix.losses.club import Club
 
 
 def correlated(count, dims, rho, seed):
@@ -18,7 +18,9 @@ def bound_after_fitting(rho, dims=16, steps=100):
     club = Club(dims, dims, 64, unit_norm=False)
     optimizer = torch.optim.Adam(club.parameters(), lr=5e-3)
     for step in range(steps):
-        fit(club, optimizer, *correlated(256, dims, rho, step))
+        optimizer.zero_grad()
+        club.fit_loss(*correlated(256, dims, rho, step)).backward()
+        optimizer.step()
     with torch.no_grad():
         return dims * float(club(*correlated(8000, dims, rho, 10_000)))
 

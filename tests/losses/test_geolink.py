@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from crossfix.errors import InputError
+from crossfix.losses.contrastive import NotFiniteError
 from crossfix.losses.geolink import GeoLinkTerms, TermsConfig
 
 NONE = {"cross": 0.0, "points": 0.0, "intra": 0.0, "mi": 0.0, "relation": 0.0}
@@ -166,3 +167,11 @@ def test_temperature_is_that_between_the_views():
     assert make(**ALL).temperature == pytest.approx(0.07)
     assert isinstance(make(**NONE), GeoLinkTerms)
     assert make(**NONE).temperature == 0
+
+
+def test_a_cloud_whose_descriptor_is_not_finite_is_told_by_its_pair():
+    point = rows(2, count=3).detach()
+    point[1] = torch.nan
+    with pytest.raises(NotFiniteError, match=r"of pairs \[4\]") as error:
+        make()(**{**given(), "point_PQ": point, "row_P": torch.tensor([0, 4, 5])})
+    assert error.value.rows == [4]

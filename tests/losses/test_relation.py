@@ -46,6 +46,17 @@ def test_loss_of_two_hand_made_matrices():
     assert float(relation_loss(THREE, THREE, square, across=True)) == pytest.approx(3 * one, rel=1e-4)
 
 
+def test_the_published_mean_counts_the_diagonal():
+    drone, satellite, point = random(5, 8), random(5, 8, 1), random(5, 8, 2)
+
+    def published(student):
+        ours, theirs = torch.cdist(student, student), torch.cdist(point, point)
+        return (ours / ours.mean() - theirs / theirs.mean()).square().mean()
+
+    want = published(drone) + published(satellite)
+    assert float(relation_loss(drone, satellite, point)) * 5 / 4 == pytest.approx(float(want), rel=1e-3)
+
+
 def test_equal_patterns_cost_nothing_whatever_the_length_of_descriptors():
     turned = torch.cat([THREE @ torch.tensor([[0.6, 0.8], [-0.8, 0.6]]), torch.zeros(3, 5)], 1)
     for scale in ("mean", "standard", "none"):

@@ -1,4 +1,5 @@
 import pytest
+import safetensors.torch
 import timm
 import torch
 
@@ -111,6 +112,20 @@ def test_only_the_last_blocks_and_the_final_norm_train():
             encoder.train_last_blocks(wrong)
 
 
+def test_without_the_final_norm_published_weights_are_still_read(tmp_path):
+    """Weights on disk have the norm, which timm would refuse."""
+    img = torch.randn(1, 3, 56, 56)
+    normed = with_noise(TokenEncoder(DINO, img_px=56, **SMALL))
+    safetensors.torch.save_file(normed.net.state_dict(), tmp_path / "w.safetensors")
+    plain = TokenEncoder(DINO, img_px=56, pretrained=tmp_path / "w.safetensors", final_norm=False, trainable_blocks=1, **SMALL).eval()
+    with torch.no_grad():
+        before, cls = plain(img)
+        torch.testing.assert_close(normed.net.norm(before), normed(img)[0])
+        torch.testing.assert_close(normed.net.norm(cls), normed(img)[1])
+    assert not [name for name in plain.state_dict() if "net.norm" in name]
+    assert {name.split(".")[1] for name, p in plain.net.named_parameters() if p.requires_grad} == {"2"}
+
+
 def kept_for_backward(encoder):
     """Bytes that a training step's forward pass keeps, parameters aside."""
     own = {p.data_ptr() for p in encoder.parameters()}
@@ -188,6 +203,15 @@ def test_odd_sizes_of_convolutional_networks():
     rows, columns = encoder.grid(101, 67)
     assert tok.shape[1] == rows * columns
     assert next(encoder.parameters()).device.type == "cpu"  # grid works on a copy
+
+
+@pytest.mark.parametrize("size", [(7, 64), (64, 7), (0, 64)])
+@pytest.mark.parametrize(("name", "stride"), [("convnext_atto", 8), ("resnet10t", 8)])
+def test_pictures_smaller_than_a_token(name, stride, size):
+    encoder = TokenEncoder(name, img_px=64, stride=stride)
+    for call in (lambda: encoder.grid(*size), lambda: encoder(torch.zeros(1, 3, *size))):
+        with pytest.raises(ModelError, match=f"{size[0]} x {size[1]} pixels are smaller than a token of 8"):
+            call()
 
 
 @pytest.mark.parametrize(

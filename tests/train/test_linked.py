@@ -26,7 +26,7 @@ from crossfix.models.point_input import turn_clouds
 from crossfix.train.augment import AugmentConfig, WarpConfig, cut, draw_warp
 from crossfix.train.config import OptimConfig, SetData, TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
-from crossfix.train.linked import build_linked, heights_under, mirrored, turns_of
+from crossfix.train.linked import build_linked, check_alone, heights_under, mirrored, turns_of
 from crossfix.train.loop import train
 from lab_clouds import town, write_lab_with_clouds, write_town
 
@@ -195,6 +195,7 @@ def test_killed_and_started_again_the_same_weights_bit_for_bit(teacher: str, tmp
             train(config, tmp_path / "parts", root=lab, workers=2, log=stop)
     train(config, tmp_path / "parts", root=lab, workers=2, log=stop)
     assert steps(tmp_path / "parts") == steps(tmp_path / "whole")
+    assert sum("teacher" in one for one in records(tmp_path / "parts")) == (teacher == "frozen"), "of the run begun anew, once"
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
     kept = [load_file(next((tmp_path / run).glob("checkpoint-*.safetensors"))) for run in ("parts", "whole")]
     assert kept[0].keys() == kept[1].keys()
@@ -321,8 +322,6 @@ def test_what_cannot_be_trained_is_one_sentence(lab: Path, tmp_path: Path, monke
 
 
 def test_several_processes_are_refused():
-    from crossfix.train.linked import check_alone
-
     check_alone(1)
     with pytest.raises(InputError, match="runs in one process, not in 2; start it without torchrun"):
         check_alone(2)

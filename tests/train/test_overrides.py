@@ -37,3 +37,8 @@ def test_another_encoder_begins_with_random_numbers_and_is_trained_whole():
     assert (config.arch.encoder, config.arch.trainable_blocks) == (recipe("gengeo-cvusa").arch.encoder, None)
     with pytest.raises(InputError, match="write it like resnet18/16"):
         overridden(recipe("gengeo-cvusa"), encoder="resnet18/half")
+
+
+def test_another_transformer_lacks_the_final_norm_as_the_recipe_wants_it():
+    assert overridden(recipe("cvcities-cvusa"), encoder="test_vit").arch.timm_kwargs == {"final_norm": False}
+    assert overridden(recipe("cvcities-cvusa"), encoder="test_resnet/8").arch.timm_kwargs == {}

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,47 +16,56 @@ from crossfix.worlds.sets.plan import SetPlan, write_set
 from crossfix.worlds.sets.registry import writer
 
 SCRIPT = """
-import dataclasses, sys, torch
+import dataclasses, os, signal, socket, sys, traceback, torch
 from pathlib import Path
 torch.set_num_threads(1)
-from crossfix.train.loop import train
+import crossfix.train.loop as loop
 from crossfix.train.overrides import overridden
 from crossfix.train.recipes import recipe
 from crossfix.train.samplers import Neighbourhood
 
-run, root, stop = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+root = Path(sys.argv[1])
 config = overridden(recipe("gengeo-cvusa"), steps=5, batch=4, px=160, encoder="test_vit", held_out=2)
 salad = dataclasses.replace(config.arch.head, dropout=0.0)
 config = dataclasses.replace(
     config, precision="32-true", log_every=1, checkpoint_every=1, neighbours=Neighbourhood(mine_every=1),
     arch=dataclasses.replace(config.arch, head=salad),
 )
-if stop:
-    import crossfix.train.loop as loop
-    save = loop._Trainer._save
+save = loop._Trainer._save
+
+def go(run, stop):
     def save_and_stop(self):
         save(self)
         if self.progress.step == stop:
-            raise SystemExit(3)
+            os._exit(3)
     loop._Trainer._save = save_and_stop
-train(config, run, root=root, workers=1)
-"""
+    loop.train(config, run, root=root, workers=1)
 
-
-def start(run: Path, root: Path, count: int, stop: int = 0) -> None:
-    """Train in so many processes, as torchrun would start them."""
+def start(run, count, stop=0):  # as torchrun would, but importing torch once
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCRIPT, str(run), str(root), str(stop)]
-    started = [
-        subprocess.Popen(command, env={**os.environ, **group, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE)
-        for rank in range(count)
-    ]
-    for process in started:
-        _, error = process.communicate(timeout=120)
-        assert process.returncode == (3 if stop else 0), error.decode()[-2000:]
+        os.environ |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    children = []
+    for rank in range(count):
+        child = os.fork()
+        if not child:
+            signal.alarm(120)
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            try:
+                go(Path(run), stop)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert codes == [3 if stop else 0] * count, codes
+
+one, two = sys.argv[2:]
+start(one, 1)
+start(two, 1, stop=1)
+start(two, 2)
+"""
 
 
 def log(run: Path) -> list[dict]:
@@ -68,9 +76,9 @@ def log(run: Path) -> list[dict]:
 def test_two_processes_go_on_where_one_stopped_and_end_as_one_does(tmp_path: Path):
     """With minings, panoramas of their own size, and batches that the processes share."""
     root = write_set(writer("cvusa", tmp_path / "set", SetPlan(10, 3, ("farmland",), scale=0.05, halves=("train",))), workers=1)
-    start(tmp_path / "one", root, 1)
-    start(tmp_path / "two", root, 1, stop=1)
-    start(tmp_path / "two", root, 2)
+    command = [sys.executable, "-c", SCRIPT, str(root), str(tmp_path / "one"), str(tmp_path / "two")]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
     want, found = log(tmp_path / "one"), log(tmp_path / "two")
     assert len(found) == len(want) == 6
     for one, other in zip(want, found, strict=True):

@@ -35,13 +35,22 @@ def test_inputs_fit_the_encoders(name: str):
     if not isinstance(config.data, SetData):
         return
     with torch.device("meta"):
-        encoder = TokenEncoder(config.arch.encoder, img_px=config.arch.px, stride=config.arch.stride)
+        encoder = TokenEncoder(config.arch.encoder, img_px=config.arch.px, stride=config.arch.stride, **config.arch.timm_kwargs)
     rows, columns = encoder.grid(*config.data.query_hw)  # raises where patches do not divide it
     if isinstance(config.arch.head, SaladConfig):
         assert rows * columns > config.arch.head.clusters
         assert config.data.query_hw[1] % 4 == 0, "a quarter turn rolls by whole pixels"
     if isinstance(config.arch.head, MixVprConfig):
         assert (rows, columns) == encoder.grid(config.arch.px, config.arch.px)
+
+
+@pytest.mark.parametrize("name", ["cvcities-cvusa", "geolink-sues200"])
+def test_the_2d_network_of_cv_cities_and_geolink_has_as_many_parameters_as_published(name: str):
+    """90.50 million, counted as profilers do: in modules, without class token, positions and layer scales. No final norm is among them."""
+    with torch.device("meta"):
+        model = build(recipe(name).arch)
+    bare = ("cls_token", "pos_embed", "gamma")
+    assert sum(p.numel() for key, p in model.named_parameters() if not key.endswith(bare)) == 90_500_868
 
 
 def test_gengeo_tiny_never_sees_unseen_regions():

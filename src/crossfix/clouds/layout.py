@@ -108,7 +108,8 @@ def view_groups(views: Sequence[Path], groups: int, most: int | None = None) -> 
         most: views a group.
     """
     if len(views) < 2 * groups:
-        parts = [[view for number, view in enumerate(views) if len(views) < 3 or number % groups != group] for group in range(groups)]
+        count = len(views)
+        parts = [[view for number, view in enumerate(views) if count < 3 or number != group % count] for group in range(groups)]
     else:
         parts = [list(views[group::groups]) for group in range(groups)]
     if most is None:

@@ -40,6 +40,8 @@ def parse_ply(content: bytes) -> Cloud:
     vertex = next((element for element in elements if element.name == "vertex"), None)
     if vertex is None or not {"x", "y", "z"} <= {name for name, _ in vertex.properties}:
         raise DataError("is a PLY file without vertices that have x, y and z")
+    if len({name for name, _ in vertex.properties}) < len(vertex.properties):
+        raise DataError("is a PLY file whose vertices have two properties of one name")
     before = elements[: elements.index(vertex)]
     if vertex.has_list or (order != "=" and any(element.has_list for element in before)):
         raise DataError("is a PLY file with a list before or in its vertices, which crossfix does not read")

@@ -103,29 +103,6 @@ class Club(nn.Module):
         return value_BX.float() * (math.sqrt(value_BX.shape[1]) if self.unit_norm else 1.0)
 
 
-def fit(club: Club, optimizer: torch.optim.Optimizer, x_BX: torch.Tensor, y_BY: torch.Tensor, steps: int = 1) -> float:
-    """Fit q alone by some steps on one batch; for trainers that fit it more often than the descriptors.
-
-    Args:
-        club: what is fitted.
-        optimizer: of its parameters.
-        x_BX: descriptors.
-        y_BY: the other descriptors.
-        steps: at least 1.
-
-    Returns:
-        The fit loss before the last step.
-    """
-    value = math.nan
-    for _ in range(steps):
-        loss = club.fit_loss(x_BX, y_BY)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        value = loss.item()
-    return value
-
-
 def _finite(value: torch.Tensor, name: str) -> torch.Tensor:
     if not torch.isfinite(value):
         raise RunError(f"the {name} term is {value.item()}", mend="lower the learning rate or train in bf16-mixed")

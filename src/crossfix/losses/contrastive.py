@@ -73,13 +73,7 @@ class InfoNCE(nn.Module):
             with torch.no_grad():  # the parameter itself: clamping only its use would leave it without gradient above the bound
                 self.log_scale.clamp_(max=_MAX_LOG_SCALE)
             logit_BB = self.log_scale.to(wide).exp() * query_BD.to(wide) @ gallery_BD.to(wide).T
-            allowed_BB = torch.ones_like(logit_BB, dtype=torch.bool)
-            if place_ids_B is not None:
-                same_BB = place_ids_B[:, None] == place_ids_B[None, :]
-                allowed_BB = ~same_BB
-            if neutral_BB is not None:
-                allowed_BB = allowed_BB & ~neutral_BB
-            allowed_BB = allowed_BB | torch.eye(len(logit_BB), dtype=torch.bool, device=logit_BB.device)
+            allowed_BB = self._allowed(logit_BB, place_ids_B, neutral_BB)
             loss = (self._one_way(logit_BB, allowed_BB) + self._one_way(logit_BB.T, allowed_BB.T)) / 2
         if not torch.isfinite(loss):
             rows = [i for i, ok in enumerate((query_BD.isfinite() & gallery_BD.isfinite()).all(1).tolist()) if not ok]
@@ -88,6 +82,14 @@ class InfoNCE(nn.Module):
                 f"the contrastive loss is {loss.item()}: {detail}", rows, mend="lower the learning rate or train in bf16-mixed"
             )
         return loss
+
+    @staticmethod
+    def _allowed(logit_BB: torch.Tensor, place_ids_B: torch.Tensor | None, neutral_BB: torch.Tensor | None) -> torch.Tensor:
+        """Which logits count: partners, and rows of other places that are not neutral."""
+        allowed_BB = torch.ones_like(logit_BB, dtype=torch.bool) if place_ids_B is None else place_ids_B[:, None] != place_ids_B[None, :]
+        if neutral_BB is not None:
+            allowed_BB = allowed_BB & ~neutral_BB
+        return allowed_BB | torch.eye(len(logit_BB), dtype=torch.bool, device=logit_BB.device)
 
     def _one_way(self, logit_BB: torch.Tensor, allowed_BB: torch.Tensor) -> torch.Tensor:
         log_BB = logit_BB.masked_fill(~allowed_BB, -torch.inf).log_softmax(1)

@@ -14,7 +14,7 @@ from torch import nn
 
 from crossfix.errors import InputError
 from crossfix.losses.club import Club
-from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.contrastive import InfoNCE, NotFiniteError
 from crossfix.losses.heights import TokenHeights
 from crossfix.losses.relation import Metric, Scale, relation_loss, spread
 from crossfix.losses.released import ReleasedInfoNCE
@@ -196,7 +196,8 @@ class GeoLinkTerms(nn.Module):
         Args:
             drone_BD: unit-norm descriptors.
             satellite_BD: unit-norm descriptors of the same places.
-            point_PQ: unit-norm descriptors of clouds; None, or fewer than two (three where relations are standardised): those terms are 0.
+            point_PQ: unit-norm descriptors of clouds; None, or fewer than two (three where relations are standardised): their terms are
+                left out.
             row_P: which pair each cloud belongs to; None: all have one, in order.
             place_B: integer ids of places; pairs of one place are not each other's negatives.
             drone_BNC: tokens, where heights are told.
@@ -205,7 +206,7 @@ class GeoLinkTerms(nn.Module):
             satellite_heights: the same of the satellite's.
 
         Raises:
-            RunError: if a term is not finite.
+            RunError: if a term is not finite; a contrast says of which pairs.
         """
         config = self.config
         parts: dict[str, torch.Tensor] = {}
@@ -216,7 +217,12 @@ class GeoLinkTerms(nn.Module):
         fit = drone_BD.new_zeros(())
         clouds = 0 if point_PQ is None else len(point_PQ)
         if config.uses_clouds and point_PQ is not None and clouds >= (3 if config.scale == "standard" else 2):
-            fit = self._with_clouds(parts, drone_BD, satellite_BD, point_PQ, row_P, place_B)
+            try:
+                fit = self._with_clouds(parts, drone_BD, satellite_BD, point_PQ, row_P, place_B)
+            except NotFiniteError as error:  # its rows are clouds
+                rows = error.rows if row_P is None else [int(row_P[row]) for row in error.rows]
+                what = f"a contrastive loss of clouds is not finite, for descriptors of pairs {rows} are not" if rows else error.what
+                raise NotFiniteError(what, rows, mend=str(error.mend)) from error
         if self.token_heights is not None:
             seen = [(drone_BNC, drone_heights), (satellite_BNC, satellite_heights)]
             told = [self.token_heights(tok_BNC, *known) for tok_BNC, known in seen if tok_BNC is not None and known is not None]

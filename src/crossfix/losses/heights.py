@@ -34,7 +34,7 @@ class TokenHeights(nn.Module):
         self.predict = nn.Linear(channels, 1)
 
     def forward(self, tok_BNC: torch.Tensor, height_BN: torch.Tensor, seen_BN: torch.Tensor) -> torch.Tensor:
-        """The loss, a scalar: the mean over pictures with at least two known tokens, 0 where there is none.
+        """The loss, a scalar: the mean over pictures with two known tokens ("order": that differ in height), 0 where there is none.
 
         Args:
             tok_BNC: tokens of pictures of any view.

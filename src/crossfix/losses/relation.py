@@ -27,8 +27,8 @@ def relations(a_BD: torch.Tensor, b_BD: torch.Tensor, *, metric: Metric = "eucli
         a_BD: descriptors; they are normalised here.
         b_BD: descriptors; row i belongs to row i.
         metric: distances, or cosines.
-        scale: "mean" divides by the mean off the diagonal, as published. "standard" subtracts the mean and divides by the standard
-            deviation, both off the diagonal: only the pattern is left. "none": as they are.
+        scale: "mean" divides by the mean off the diagonal; published is that of all entries. "standard" subtracts the mean and divides
+            by the standard deviation, both off the diagonal: only the pattern is left. "none": as they are.
 
     Raises:
         RunError: if there are fewer than two rows, or three where the pattern is asked for.
@@ -60,8 +60,8 @@ def relation_loss(
 ) -> torch.Tensor:
     """Mean squared difference between the views' relations and the clouds', summed over drone and satellite.
 
-    Entries are those off the diagonal, where both sides are zero by definition; the published mean counts the diagonal too and is smaller
-    by the factor (B - 1) / B.
+    Entries are those off the diagonal, since on it both sides are zero by definition. The published code counts it in both means, that of
+    the distances and that of the squares: with euclidean distances and scale "mean" its loss is larger by the factor B / (B - 1).
 
     Args:
         drone_BD: descriptors.

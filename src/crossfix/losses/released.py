@@ -32,13 +32,6 @@ class ReleasedInfoNCE(InfoNCE):
         with torch.autocast(query_BD.device.type, enabled=False):
             wide = torch.promote_types(query_BD.dtype, torch.float32)
             logit_BB = self.log_scale.to(wide).exp() * gallery_BD.to(wide) @ query_BD.to(wide).T
-            allowed_BB = torch.ones_like(logit_BB, dtype=torch.bool)
-            if place_ids_B is not None:
-                allowed_BB = (place_ids_B[:, None] != place_ids_B[None, :]) | torch.eye(
-                    len(logit_BB), dtype=torch.bool, device=logit_BB.device
-                )
-            if neutral_BB is not None:
-                allowed_BB = allowed_BB & ~neutral_BB.T
-            across = self._one_way(logit_BB, allowed_BB)
+            across = self._one_way(logit_BB, self._allowed(logit_BB, place_ids_B, None if neutral_BB is None else neutral_BB.T))
         # A matrix of one view is symmetric, so its loss is the same in both directions and half of each sum is the loss itself.
         return (own_query + across) / 2 + (own_query + own_gallery) / 2

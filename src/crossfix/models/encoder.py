@@ -34,10 +34,11 @@ class TokenEncoder(nn.Module):
             do (DINOv2 without registers: sampling step with an offset of 0.1, no antialiasing), "timm" always as timm does (exact size,
             antialiased). They differ for DINOv2 without registers only.
         trainable_blocks: see `train_last_blocks`; None: all of the network trains.
-        **timm_kwargs: passed to `timm.create_model`.
+        **timm_kwargs: passed to `timm.create_model`. ``final_norm=False`` takes a transformer's final norm away, after published weights
+            were read.
 
     Raises:
-        ModelError: unknown name, a stride the network does not have, a network without patch tokens, or a size the patches do not divide.
+        ModelError: unknown name, a stride the network does not have, a network without patch tokens, or a size it cannot take.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class TokenEncoder(nn.Module):
         """Rows and columns of tokens of a picture of this size in pixels.
 
         Raises:
-            ModelError: if the patches do not divide it.
+            ModelError: if the patches do not divide it, or it is smaller than a token of a convolutional network.
         """
         self._check_size(height, width)
         if self.is_transformer:
@@ -130,7 +131,7 @@ class TokenEncoder(nn.Module):
             (tok_BND, cls_BD): patch tokens row by row, without class token and registers; the class token, or None if there is none.
 
         Raises:
-            ModelError: if the patches do not divide the size.
+            ModelError: as for `grid`.
         """
         height, width = img_BCHW.shape[-2:]
         self._check_size(height, width)
@@ -170,6 +171,10 @@ class TokenEncoder(nn.Module):
                 where=self.name,
                 mend=f"resize to {_nearest(height, self.stride)} x {_nearest(width, self.stride)}",
             )
+        if min(height, width) < self.stride:
+            raise ModelError(
+                f"pictures of {height} x {width} pixels are smaller than a token of {self.stride}", where=self.name, mend="give larger ones"
+            )
 
 
 def _nearest(size: int, patch: int) -> int:
@@ -177,8 +182,10 @@ def _nearest(size: int, patch: int) -> int:
 
 
 def _vision_transformer(name: str, pretrained: bool | Path, timm_kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    # timm refuses weights with a norm for a network without one, so it is built with its norm, which is then taken away.
+    built_with = {key: value for key, value in timm_kwargs.items() if key != "final_norm" or value is not False}
     try:
-        net = timm.create_model(name, num_classes=0, dynamic_img_size=True, **_source(name, pretrained), **timm_kwargs)
+        net = timm.create_model(name, num_classes=0, dynamic_img_size=True, **_source(name, pretrained), **built_with)
     except TypeError:
         net = None
     # Subclasses with their own embedding (distilled, relative positions, ...) would be run wrongly by TokenEncoder._embed.
@@ -188,6 +195,8 @@ def _vision_transformer(name: str, pretrained: bool | Path, timm_kwargs: dict[st
             where=name,
             mend="give the stride at which a convolutional network is cut (stride=8 or 16), or another transformer",
         )
+    if timm_kwargs.get("final_norm") is False:
+        net.norm = nn.Identity()
     return net
 
 

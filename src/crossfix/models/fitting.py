@@ -88,7 +88,7 @@ def _spread(tok_ND: torch.Tensor, clusters: int, generator: torch.Generator) -> 
 
 
 def _nearest(tok_ND: torch.Tensor, centre_MD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The nearest centre of each token, and the squared distance to it less the token's own square."""
+    """The nearest centre of each token, and the squared distance to it."""
     found = [(centre_MD.square().sum(1) - 2 * part_ND @ centre_MD.T).min(1) for part_ND in torch.split(tok_ND, _ROWS)]
     nearest_N = torch.cat([part.indices for part in found])
     return nearest_N, torch.cat([part.values for part in found]) + tok_ND.square().sum(1)

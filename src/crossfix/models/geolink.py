@@ -68,8 +68,7 @@ class GeoLinkBatch(NamedTuple):
         pts_PNC: clouds, see `PointBranch`; None: none.
         table_PT: their neighbour tables; None: they are made anew, which costs more than the branch itself.
         point_PD: descriptors of clouds in place of points.
-        row_P: which pair each cloud belongs to; None: pair i has cloud i. Clouds of the wrong places are given by another order here or
-            of the clouds, see `derangement`.
+        row_P: which pair each cloud belongs to; None: pair i has cloud i.
         turn_P: radians by which clouds are turned, counter-clockwise from above; None: north-up.
         drone_heights: (height_BN, seen_BN) of the drone's tokens, see `losses.heights`.
         satellite_heights: the same of the satellite's.
@@ -126,8 +125,13 @@ class GeoLink(nn.Module):
             RunError: if a loss is not finite.
         """
         tok_BNC, cls_BC = self.model.encoder(torch.cat([batch.satellite_BCHW, batch.drone_BCHW]))
-        satellite_BD, drone_BD = self.model.head(tok_BNC, cls_BC).chunk(2)
         satellite_BNC, drone_BNC = tok_BNC.chunk(2)
+        head, satellite_head = self.model.head, self.model.head_of("satellite")
+        if head is satellite_head:
+            satellite_BD, drone_BD = head(tok_BNC, cls_BC).chunk(2)
+        else:
+            satellite_BC, drone_BC = (None, None) if cls_BC is None else cls_BC.chunk(2)
+            satellite_BD, drone_BD = satellite_head(satellite_BNC, satellite_BC), head(drone_BNC, drone_BC)
         return self.terms(
             drone_BD,
             satellite_BD,
@@ -166,19 +170,3 @@ def build_geolink(config: GeoLinkConfig, terms: Callable[[int, int, int], nn.Mod
     model = build(config.arch, pretrained=pretrained)
     points = PointBranch(config.points, model.dim)
     return GeoLink(model, points, terms(model.dim, points.out_dim, model.encoder.dim), config.teacher)
-
-
-def derangement(count: int, generator: torch.Generator) -> torch.Tensor:
-    """A random order (count,) in which nothing stays in its place: each place is given another's cloud, the control that must not help.
-
-    Draw it once for a data set, so that a place keeps its wrong cloud, or for every batch.
-
-    Raises:
-        ModelError: for fewer than two.
-    """
-    if count < 2:
-        raise ModelError("a single cloud cannot be given to another place", mend="use two and more")
-    order = torch.randperm(count, generator=generator)
-    wrong = torch.empty_like(order)
-    wrong[order] = order.roll(1)  # one cycle through all of them: as random as a cycle is, and never a fixed point
-    return wrong

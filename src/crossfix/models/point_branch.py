@@ -99,10 +99,14 @@ class PointConfig:
             )
         if self.kind == "pn" and not len(self.centres) == len(self.growth) == len(self.blocks):
             raise ModelError("centres, growth and blocks are not of one length", where="point branch", mend="give one entry a stage")
+        if self.neighbours < 1 or min(self.growth, default=1) < 1 or min(self.blocks, default=0) < 0 or self.alpha <= 0 or self.beta <= 0:
+            raise ModelError(
+                "neighbours, growth, alpha and beta have to be above 0, and blocks not below", where="point branch", mend="correct them"
+            )
         if self.cells < 2:
             raise ModelError(f"{self.cells} cells a side are no grid", where="point branch", mend="give 2 or more")
-        if self.width % 6:
-            raise ModelError(f"width {self.width} is no multiple of six (sine and cosine of three axes)", where="point branch")
+        if self.width < 1 or self.width % 6:
+            raise ModelError(f"width {self.width} is no positive multiple of six (sine and cosine of three axes)", where="point branch")
         if self.experts < 0 or (self.dilations is not None and len(self.dilations) != self.experts):
             raise ModelError("dilations are not one an expert", where="point branch", mend="give as many as experts, or none")
 

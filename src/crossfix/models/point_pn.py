@@ -34,7 +34,8 @@ class PointPN(nn.Module):
         centres: centres of each stage.
         neighbours: neighbours of a centre.
         growth: factor by which each stage widens; widths must be multiples of six, for sine and cosine of three axes.
-        blocks: residual blocks of each stage, applied to every neighbour.
+        blocks: residual blocks of each stage.
+        per_neighbour: norms and blocks act on every neighbour of every centre, as published; False: on points and on centres.
         alpha: see `encode_positions`.
         beta: see `encode_positions`.
     """

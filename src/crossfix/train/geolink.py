@@ -80,6 +80,8 @@ class GeoLinkTraining:
             raise InputError("teacher_steps are for a frozen teacher of kind pn with clouds", where=_WHERE, mend="give 0")
         if self.teacher == "frozen" and self.points.kind == "pn" and self.clouds != "none" and not self.teacher_steps:
             raise InputError("the frozen teacher would teach random numbers", where=_WHERE, mend="give teacher_steps, or take kind grid")
+        if not (self.terms.cross or self.terms.intra):
+            raise InputError("batches without clouds would teach nothing", where=_WHERE, mend="give cross or intra a weight")
         if self.terms.heights and (self.clouds == "none" or not self.satellite_side_m):
             raise InputError(
                 "heights under tokens need clouds, and the ground that a satellite picture spans",

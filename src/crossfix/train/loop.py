@@ -150,7 +150,7 @@ class _Trainer:
         self.kept = {"module": self.module} | ({} if self.average is None else {"average": self.average})
         self.progress, self.best = load_checkpoint(folder.path, self.kept, optimizers)
         if process.first:
-            folder.cut_log(self.progress.step)
+            folder.cut_log(self.progress.step or -1)  # a run begun anew teaches its teacher, at step 0, again
         self.wrapped, *wrapped = self.fabric.setup(self.module, *optimizers.values())
         self.optimizers = dict(zip(optimizers, wrapped, strict=True))
         self.prepare = Prepare(config, source.satellite_margin, model.encoder.stride, self.fabric.device)

@@ -49,7 +49,10 @@ def overridden(
         name, _, stride = encoder.partition("/")
         if stride and not stride.isdecimal():
             raise InputError("is not written NAME or NAME/STRIDE", where=encoder, mend="write it like resnet18/16")
-        arch = dataclasses.replace(arch, encoder=name, stride=int(stride) if stride else None, timm_kwargs={})
+        # What recipes ask of a transformer, such as no final norm, holds of any other, and of no convolutional network.
+        arch = dataclasses.replace(
+            arch, encoder=name, stride=int(stride) if stride else None, timm_kwargs={} if stride else arch.timm_kwargs
+        )
         changed["pretrained"] = bool(pretrained)
     if changed["pretrained"] is False:
         arch = dataclasses.replace(arch, trainable_blocks=None)  # frozen random numbers would teach nothing

@@ -96,7 +96,7 @@ def test_panoramas_have_to_fit_the_patches(tmp_path, file):
         with pytest.raises(ModelError, match=says):
             import_model(tmp_path / "other.pth", kind, tmp_path / "ours", ground_hw=(84, 168) if kind == "cvcities" else (84, 140))
     torch.save(published.draw(PUBLISHED["sample4geo"]), tmp_path / "other.pth")
-    with pytest.raises(ModelError, match="--ground: pictures of 20 x 20 pixels are too small"):
+    with pytest.raises(ModelError, match="--ground: pictures of 20 x 20 pixels are smaller than a token of"):
         import_model(tmp_path / "other.pth", "sample4geo", tmp_path / "ours", ground_hw=(20, 20))
     assert not (tmp_path / "ours").exists()
     assert import_model(path, "dinov2", tmp_path / "ours", ground_hw=(140, 770)).preprocessing.ground_hw == (140, 770)

@@ -157,8 +157,6 @@ def _check_ground(model: GenGeo, ground_hw: tuple[int, int]) -> None:
     except ModelError as error:
         mend = error.mend if error.where else "choose another size, or leave it away"  # the encoder says which size would do
         raise ModelError(error.what, where="--ground", mend=mend) from error
-    except RuntimeError as error:  # a map that shrinks to nothing
-        raise ModelError(f"pictures of {ground_hw[0]} x {ground_hw[1]} pixels are too small", where="--ground") from error
 
 
 def _advice(checkpoint: Checkpoint, kind: str) -> str:

@@ -32,6 +32,9 @@ from crossfix.train.panoramas import PanoramaAugment
 from crossfix.train.samplers import Neighbourhood
 
 _PX = 378
+OPTIM = OptimConfig(
+    learning_rate=6e-5, weight_decay=0.01, warmup_steps=0, warmup_share=1 / 40, betas=(0.9, 0.999), floor=0.0, head_rate=5.0
+)
 
 
 def gengeo_cvusa() -> TrainConfig:
@@ -81,9 +84,7 @@ def _recipe(name: str, data: SetData) -> TrainConfig:
         batch=128,
         neighbours=Neighbourhood(),
         held_out=500,
-        optim=OptimConfig(
-            learning_rate=6e-5, weight_decay=0.01, warmup_steps=0, warmup_share=1 / 40, betas=(0.9, 0.999), floor=0.0, head_rate=5.0
-        ),
+        optim=OPTIM,
         augment=PanoramaAugment(),
         pretrained=True,
         validate_every=1000,

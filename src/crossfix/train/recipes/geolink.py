@@ -30,13 +30,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossfix.models.gengeo import ArchConfig, MixVprConfig
 from crossfix.models.point_branch import PointConfig
-from crossfix.train.config import OptimConfig, SetData, TrainConfig
+from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
+from crossfix.train.recipes.cvcities import ARCH
+from crossfix.train.recipes.gengeo import OPTIM
 from crossfix.train.recipes.sample4geo import drone_augment
 
-_PX = 448
 _SPLITS = {"university1652": ("test",), "denseuav": ("test",), "sues200": ("test-150", "test-200", "test-250", "test-300")}
 
 
@@ -133,14 +133,12 @@ def geolink_denseuav() -> TrainConfig:
 def _recipe(name: str, data: str, split: str, *, epochs: int, batch: int, held_out: int) -> TrainConfig:
     return TrainConfig(
         recipe=name,
-        arch=ArchConfig("vit_base_patch14_dinov2.lvd142m", _PX, MixVprConfig(), trainable_blocks=4),
-        data=SetData(data, split, "d2s", (_PX, _PX), _PX, draw="place"),
+        arch=ARCH,
+        data=SetData(data, split, "d2s", (ARCH.px, ARCH.px), ARCH.px, draw="place"),
         epochs=epochs,
         batch=batch,
         held_out=held_out,
-        optim=OptimConfig(
-            learning_rate=6e-5, weight_decay=0.01, warmup_steps=0, warmup_share=1 / 40, betas=(0.9, 0.999), floor=0.0, head_rate=5.0
-        ),
+        optim=OPTIM,
         augment=drone_augment(),
         pretrained=True,
         validate_every=50,
