@@ -37,6 +37,7 @@ _STRESS_HEIGHT = "150m"
 _FIELDS = (("fov", 180.0), ("fov", 90.0), ("fov", 70.0), ("perspective", 90.0))
 _SHIFTS = (0.1, 0.3, 0.5)
 _HIDDEN = (0.2, 0.4)
+_HEADLINES = (*TESTS, "unseen", "later", "weather", "misaligned", "hidden", "ground", "limited view")
 _KEPT = ("R@1", "R@5", "R@10", "AP")
 
 Report = Callable[[int, int], None]
@@ -174,7 +175,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         name = "weather" if key.startswith("weather-") else group.get(key)
         if name is not None:
             means.setdefault(name, []).append(value)
-    return {name: float(np.mean(values)) for name, values in means.items()}
+    return {name: float(np.mean(means[name])) for name in _HEADLINES if name in means}
 
 
 def oracle_scores(root: Path) -> dict[str, float]:
