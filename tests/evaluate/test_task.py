@@ -10,13 +10,14 @@ from PIL import Image
 
 from crossfix.data.dataset import Task
 from crossfix.data.folder import Folder
+from crossfix.data.registry import DATASETS
 from crossfix.data.table import TABLE
 from crossfix.data.university1652 import University1652
 from crossfix.data.view import View
 from crossfix.errors import InputError, RunError
 from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
 from crossfix.evaluate.describe import describe_views
-from crossfix.evaluate.task import described, evaluate_dataset, score_task
+from crossfix.evaluate.task import described, evaluate_dataset, first_test_split, score_task
 
 
 def picture(seed: int) -> np.ndarray:
@@ -139,3 +140,19 @@ def test_views_of_several_kinds_are_described_kind_by_kind(tmp_path: Path):
     found = describe_views(views, model.describe)
     assert model.kinds == [("ground", 2), ("drone", 1), ("not told", 1)]
     np.testing.assert_array_equal(found, ColourHistogram().describe([view.read() for view in views]))
+
+
+def test_every_data_set_is_tested_on_a_split_meant_for_it(tmp_path: Path):
+    chosen = {name: first_test_split(dataset(tmp_path)) for name, dataset in DATASETS.items()}
+    assert chosen == {
+        "cvusa": "test",
+        "cvact": "test",
+        "vigor": "test-same",
+        "university1652": "test",
+        "sues200": "test-150",
+        "denseuav": "test",
+        "gtauav": "cross-area-test",
+        "uavvisloc": "all",
+        "worlds-v1": "seen",
+        "folder": "all",
+    }

@@ -33,7 +33,7 @@ def evaluate(
     model: Annotated[
         str, typer.Option(metavar="NAME", help="A model's name or folder, or a baseline: colour-histogram, rotated-hog.")
     ] = "gengeo-tiny",
-    split: Annotated[str | None, typer.Option(help="Split of the data set; its first test split if none is given.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of the data set; its first one to test on if none is given.")] = None,
     direction: Annotated[str | None, typer.Option(help="d2s, s2d, g2s or s2g; the data set's first if none is given.")] = None,
     stress: Annotated[
         str | None,

@@ -24,7 +24,7 @@ def matrix(
         typer.Option(metavar="NAME:ROOT", help="A data set and its folder; repeat it, in the order of the models trained on them."),
     ],
     split: Annotated[
-        list[str] | None, typer.Option(help="Split of the data sets: one for all, or one for each; their first test split if none.")
+        list[str] | None, typer.Option(help="Split of the data sets: one for all, or one for each; if none, their first one to test on.")
     ] = None,
     direction: Annotated[str | None, typer.Option(help="d2s, s2d, g2s or s2g; each data set's first if none is given.")] = None,
     metric: Annotated[str, typer.Option(help="What the printed table shows; results always hold all.")] = "R@1",

@@ -223,5 +223,5 @@ def _padded(rows: Sequence[Rows], id_G: npt.NDArray[np.int64]) -> npt.NDArray[np
 
 
 def first_test_split(dataset: Dataset) -> str:
-    """The split that is meant where none is named: the first to test on, or the last where none is called so."""
-    return next((known for known in dataset.splits if known.startswith("test")), dataset.splits[-1])
+    """The split that is meant where none is named: the first with test in its name, or the first of all where none is called so."""
+    return next((known for known in dataset.splits if "test" in known.split("-")), dataset.splits[0])
