@@ -62,7 +62,8 @@ def test_a_written_set_is_measured_on_both_sides(tmp_path: Path, capsys: pytest.
     assert "paper" not in shown
     for wrong in (["--protocol", "mine"], ["--split", "train"], ["--direction", "g2s"]):
         assert main(["evaluate", "--model", "colour-histogram", "--data", data, *wrong]) == 2
-    assert main(["evaluate", "--model", "colour-histogram", "--data", str(root), "--split", "test"]) == 2
+    for wrong in (["--split", "test"], ["--protocol", "paper"], ["--compare", "--protocol", "strict"]):
+        assert main(["evaluate", "--model", "colour-histogram", "--data", str(root), *wrong]) == 2
 
 
 def test_data_sets_are_listed_with_their_cards(capsys: pytest.CaptureFixture[str]):

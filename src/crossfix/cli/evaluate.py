@@ -59,13 +59,17 @@ def evaluate(
     if others and not compare:
         raise InputError("is not asked for", where=others[0], mend="say --compare to compare results, or --data to measure")
     if compare:
+        if protocol is not None:
+            raise InputError("comparisons are strict", where="--protocol", mend="leave it out")
         _compare(others or [], data, model, split, direction, stress, out, report, seed, as_json)
         return
     if data is None:
         raise InputError("there is nothing to measure on", where="--data", mend="give NAME:ROOT or a folder")
     if _is_plain(data) and report is None:
-        if split is not None or direction is not None or stress is not None:
-            raise InputError("a plain folder has no splits, directions and stress", where=data, mend="give a data set as NAME:ROOT")
+        if split is not None or direction is not None or stress is not None or "strict" not in sides:
+            raise InputError(
+                "a plain folder has no splits, directions, stress and published protocol", where=data, mend="give a data set as NAME:ROOT"
+            )
         _plain(data, model, out, seed, as_json)
         return
     measured = _measure(data, model, split, direction, stress, out, report, seed)
