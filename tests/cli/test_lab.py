@@ -46,6 +46,13 @@ def test_a_wrong_folder_is_one_sentence(
     assert "Traceback" not in told
 
 
+def test_a_wrong_model_is_told_before_the_right_ones_are_measured(lab: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    words = ["lab", "run", "--root", str(lab), "--model", "rotated-hog", "--model", "nothing", "-o", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "nothing: no model" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_matrix_of_two_parts(lab: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     asked = ["matrix", "--model", "colour-histogram", "--model", "rotated-hog", "--split", "seen-80m", "--split", "far-80m"]
     asked += ["--data", f"worlds-v1:{lab}", "--data", f"worlds-v1:{lab}", "-o", str(tmp_path / "out")]

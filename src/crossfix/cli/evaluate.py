@@ -51,7 +51,7 @@ def evaluate(
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare the RESULTS.json with each other, and with --data's, in DIR/compare.html.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the dials.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the dials.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON only.")] = False,
 ) -> None:
     """Measure a model as a benchmark's authors do (paper), and with their quirks taken out (strict), with 95 % intervals over places."""
@@ -84,9 +84,11 @@ def evaluate(
 def _is_plain(data: str) -> bool:
     """Whether it is a folder without a data set's name and without a table, which may tell right from wrong by distance."""
     # the libraries take a while to import: --help must not wait for them
-    from crossfix.data.registry import DATASETS
+    from crossfix.data.registry import DATASETS, parse
     from crossfix.data.table import TABLE
 
+    if ":" in data and not Path(data).is_dir():
+        parse(data)  # a data set's name may be misspelt
     return data.partition(":")[0] not in DATASETS and not (Path(data) / TABLE).is_file()
 
 
@@ -101,7 +103,7 @@ def _measure(
     name, root = parse(data if data.partition(":")[0] in DATASETS else f"folder:{data}")
     dataset = open_dataset(name, root)
     wanted = split or first_test_split(dataset)
-    words = tuple(word.strip() for word in (stress or "").split(",") if word.strip())
+    words = () if stress is None else tuple(word.strip() for word in stress.split(","))
     with bar("Describing") as describing:
         measured = measure_dataset(
             open_measurable(model),

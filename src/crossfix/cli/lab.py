@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +12,6 @@ from rich.table import Table
 
 from crossfix.cli.progress import bar, stages
 from crossfix.errors import InputError
-
-if TYPE_CHECKING:
-    from crossfix.evaluate.measurable import Measurable
 
 app = typer.Typer(no_args_is_help=True, help="Make and run worlds-v1, the laboratory of generalisation.")
 _BASELINES = ("colour-histogram", "rotated-hog")
@@ -55,7 +52,7 @@ def run(
         Path | None, typer.Option(help="Weights of ImageNet MobileNetV2 (mobilenetv2_100, safetensors), as a third baseline.")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Where results are kept; ROOT/results if nothing is given.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of stresses and bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of stresses and bootstrap.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure models under every condition, beside baselines without training. What was measured once is not measured again."""
@@ -65,9 +62,9 @@ def run(
 
     names = [*(model or ["gengeo-tiny"]), *_BASELINES, *([] if imagenet is None else [f"mobilenetv2:{imagenet}"])]
     WorldsV1(root).table("seen")  # before a model is loaded
+    models = [open_measurable(name) for name in dict.fromkeys(names)]  # a wrong name is told before anything is measured
     found: list[dict[str, Any]] = []
-    for name in dict.fromkeys(names):
-        measured: Measurable = open_measurable(name)
+    for measured in models:
         folder = (out or root / _RESULTS) / f"{measured.model_id}-{measured.sha256[:8]}-{seed}"
         with bar(f"Measuring {measured.model_id}", quiet=as_json) as progress:
             found.append(run_lab(measured, root, out=folder, seed=seed, progress=progress))

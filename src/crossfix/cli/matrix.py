@@ -31,7 +31,7 @@ def matrix(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Keep every cell's results here; a killed run goes on.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON only.")] = False,
 ) -> None:
     """Print strict scores, train set by test set. With as many models as data sets, each model counts as trained on its own.
