@@ -62,7 +62,8 @@ def test_a_written_set_is_measured_on_both_sides(tmp_path: Path, capsys: pytest.
     assert "paper" not in shown
     for wrong in (["--protocol", "mine"], ["--split", "train"], ["--direction", "g2s"]):
         assert main(["evaluate", "--model", "colour-histogram", "--data", data, *wrong]) == 2
-    assert main(["evaluate", "--model", "colour-histogram", "--data", str(root), "--split", "test"]) == 2
+    for wrong in (["--split", "test"], ["--protocol", "paper"], ["--compare", "--protocol", "strict"]):
+        assert main(["evaluate", "--model", "colour-histogram", "--data", str(root), *wrong]) == 2
 
 
 def test_data_sets_are_listed_with_their_cards(capsys: pytest.CaptureFixture[str]):
@@ -85,8 +86,9 @@ def test_stress_is_shown_beside_what_is_clean(tmp_path: Path, capsys: pytest.Cap
     shown = capsys.readouterr().out
     assert "under stress" in shown
     assert shown.count("weather-dark") == 5
-    assert main([*words, "--stress", "earthquake"]) == 2
-    assert "there is no such stress" in capsys.readouterr().err
+    for wrong in ("earthquake", "shift,", ""):
+        assert main([*words, "--stress", wrong]) == 2
+        assert "there is no such stress" in capsys.readouterr().err
 
 
 def test_a_folder_with_a_table_needs_no_name(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -166,3 +168,10 @@ def test_a_plain_folder_has_a_report_too(folder: Path, tmp_path: Path, capsys: p
     assert main(["evaluate", "--model", "colour-histogram", "--data", str(folder), "--report", str(tmp_path / "page")]) == 0
     assert (tmp_path / "page/report.html").is_file()
     assert json.loads((tmp_path / "page/results.json").read_text())["strict"]["R@1"] == 1.0
+
+
+def test_a_misspelt_data_set_and_a_seed_below_zero_are_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate", "--model", "colour-histogram", "--data", f"universty1652:{folder}"]) == 2
+    assert "did you mean university1652?" in capsys.readouterr().err
+    assert main(["evaluate", "--model", "colour-histogram", "--data", str(folder), "--seed", "-1"]) == 2
+    assert "Traceback" not in capsys.readouterr().err

@@ -46,6 +46,13 @@ def test_a_wrong_folder_is_one_sentence(
     assert "Traceback" not in told
 
 
+def test_a_wrong_model_is_told_before_the_right_ones_are_measured(lab: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    words = ["lab", "run", "--root", str(lab), "--model", "rotated-hog", "--model", "nothing", "-o", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "nothing: no model" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_matrix_of_two_parts(lab: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     asked = ["matrix", "--model", "colour-histogram", "--model", "rotated-hog", "--split", "seen-80m", "--split", "far-80m"]
     asked += ["--data", f"worlds-v1:{lab}", "--data", f"worlds-v1:{lab}", "-o", str(tmp_path / "out")]
@@ -62,3 +69,33 @@ def test_splits_fit_the_data_sets(lab: Path, capfd: pytest.CaptureFixture[str]):
     words = ["matrix", "--model", "rotated-hog", "--data", f"worlds-v1:{lab}", "--split", "seen", "--split", "far"]
     assert main(words) == 2
     assert "2 splits for 1 data sets" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("small", "same", "told"), [(True, False, True), (False, None, False)])
+def test_bytes_are_compared_where_some_were_published(
+    small: bool, same: bool | None, told: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    write_lab(tmp_path, trained=1)
+    monkeypatch.setattr("crossfix.worlds.sets.plan.write_set", lambda writer, progress: None)  # what it would render takes an hour
+    words = ["lab", "make", str(tmp_path), *(["--small"] if small else [])]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["same_bytes"] is same
+    assert main(words) == 0
+    assert ("differ" in capfd.readouterr().out) is told
+
+
+def test_variants_are_compared_with_the_first_that_is_asked_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def run_trials(trials, *_, **__):
+        asked.extend(trial.name for trial in trials)
+        return {}
+
+    monkeypatch.setattr("crossfix.evaluate.trials.run_trials", run_trials)  # training takes minutes
+    words = ["lab", "reproduce", "gengeo", "--root", str(tmp_path), "-o", str(tmp_path / "out"), "--json"]
+    assert main([*words, "--only", "sample4geo", "--only", "gengeo"]) == 0
+    assert asked == ["sample4geo", "gengeo"]
+    assert main([*words, "--only", "nothing"]) == 2
+    assert "no such variant" in capfd.readouterr().err

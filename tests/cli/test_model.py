@@ -69,7 +69,10 @@ def test_import(tmp_path):
     text = call(
         "import", tmp_path / "resnet18_mixvpr.ckpt", "--as", "mixvpr", "-o", tmp_path / "b", "--name", "x", "--ground", "64x64"
     ).stdout
+    assert "64 px, from the ground 64 x 64 px" in text
     assert "use it with --model" in text
+    told = call("info", tmp_path / "b").stdout
+    assert "preprocessing.ground_hw" in told
     assert (load_model(tmp_path / "b")[1].name, load_model(tmp_path / "b")[1].preprocessing.ground_hw) == ("x", (64, 64))
 
 

@@ -81,14 +81,27 @@ def test_a_task_of_one_flight_needs_only_its_chips(root: Path, tmp_path: Path):
     assert fresh.task("09", "d2s").gallery == task.gallery
 
 
-def test_photos_off_the_map_find_nothing_and_are_told_of(root: Path):
+def test_photos_off_the_map_are_left_out_and_told_of(root: Path):
     put(root / "01/drone", "01_0004.JPG")
     with (root / "01/01.csv").open("a") as file:
         file.write(photo_line(4, "01", 33.0, 115.9701) + "\n")
     data = UavVisLoc(root)
     data.cut_chips(side_px=64)
-    assert data.task("01", "d2s").positives[3].tolist() == []
+    task = data.task("01", "d2s")
+    assert [view.path.stem for view in task.query] == ["01_0001", "01_0002", "01_0003"]
+    assert len(task.positives) == len(task.semi_positives) == 3
+    assert min(map(len, task.positives)) > 0
     assert [(found.where, found.what) for found in findings(data)] == [("01/01.csv", "1 photos lie off the map")]
+
+
+def test_a_flight_off_its_map_is_told(root: Path):
+    table = root / "01/01.csv"
+    head = table.read_text().splitlines()[0]
+    table.write_text("\n".join([head, *(photo_line(number, "01", 33.0, 115.9701) for number in (1, 2, 3))]) + "\n")
+    data = UavVisLoc(root)
+    data.cut_chips(side_px=64)
+    with pytest.raises(DataError, match="no photo lies on its map"):
+        data.task("01", "d2s")
 
 
 def test_every_image_once(root: Path):

@@ -72,3 +72,19 @@ def test_what_is_no_table_is_refused(columns: list[Column]):
         transfer_matrix([], columns)
     with pytest.raises(InputError, match="the same"):
         transfer_matrix([ColourHistogram()], [columns[0], columns[0]])
+
+
+def test_mistakes_are_told_before_hours_of_measuring(lab: WorldsV1, columns: list[Column]):
+    class Counting(ColourHistogram):
+        pictures = 0
+
+        def describe(self, images, **told):
+            Counting.pictures += len(images)
+            return super().describe(images, **told)
+
+    with pytest.raises(InputError, match="no split 'test'"):
+        transfer_matrix([Counting()], [*columns, Column("other", lab, "test", "d2s")])
+    assert Counting.pictures == 0
+    with pytest.raises(InputError, match="no metric 'F1'"):
+        transfer_matrix([Counting()], columns, needed="F1")
+    assert Counting.pictures == 5 + 4  # gallery with distractors and queries of the first cell alone

@@ -10,13 +10,14 @@ from PIL import Image
 
 from crossfix.data.dataset import Task
 from crossfix.data.folder import Folder
+from crossfix.data.registry import DATASETS
 from crossfix.data.table import TABLE
 from crossfix.data.university1652 import University1652
 from crossfix.data.view import View
-from crossfix.errors import InputError, RunError
+from crossfix.errors import DataError, InputError, RunError
 from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
 from crossfix.evaluate.describe import describe_views
-from crossfix.evaluate.task import described, evaluate_dataset, score_task
+from crossfix.evaluate.task import described, evaluate_dataset, first_test_split, score_task
 
 
 def picture(seed: int) -> np.ndarray:
@@ -139,3 +140,37 @@ def test_views_of_several_kinds_are_described_kind_by_kind(tmp_path: Path):
     found = describe_views(views, model.describe)
     assert model.kinds == [("ground", 2), ("drone", 1), ("not told", 1)]
     np.testing.assert_array_equal(found, ColourHistogram().describe([view.read() for view in views]))
+
+
+def test_every_data_set_is_tested_on_a_split_meant_for_it(tmp_path: Path):
+    chosen = {name: first_test_split(dataset(tmp_path)) for name, dataset in DATASETS.items()}
+    assert chosen == {
+        "cvusa": "test",
+        "cvact": "test",
+        "vigor": "test-same",
+        "university1652": "test",
+        "sues200": "test-150",
+        "denseuav": "test",
+        "gtauav": "cross-area-test",
+        "uavvisloc": "all",
+        "worlds-v1": "seen",
+        "folder": "all",
+    }
+
+
+def test_a_query_with_nothing_to_find_is_told_before_pictures_are_described(tmp_path: Path):
+    class Idle(ColourHistogram):
+        def describe(self, images, **told):
+            raise AssertionError("described")
+
+    for half, places in (("query", 3), ("gallery", 2)):
+        for place in range(places):
+            path = tmp_path / f"data/{half}/{place}/a.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(picture(place)).save(path)
+    with (tmp_path / "data" / TABLE).open("w") as table:
+        table.write("file,role,place,kind\n")
+        table.writelines(f"{half}/{place}/a.png,{half},{place},drone\n" for half, n in (("query", 3), ("gallery", 2)) for place in range(n))
+    with pytest.raises(DataError, match="1 queries have no right image"):
+        evaluate_dataset(Idle(), Folder(tmp_path / "data"), "all", "any", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from crossfix.errors import InputError, MapIndexError, ModelError
 from crossfix.index.build import build_index
-from crossfix.index.fit import describer_of, fit_head, sample
+from crossfix.index.fit import describer_of, fit_head, map_describer, sample
 from crossfix.index.store import MapIndex
 from crossfix.maps.plan import TilingPlan
 from crossfix.maps.raster import GeoMap
@@ -245,3 +246,17 @@ def test_fitted_heads_are_described_in_float32_on_every_machine(geomap, model, t
     fitted = load_model(tmp_path / "a.cfx" / "model")
     pixels = [geomap.read_square(*row, 64).filled() for row in PLAN.chips(geomap)][:4]
     np.testing.assert_array_equal(Describer(*fitted).describe(pixels), Describer(*fitted, precision="float32").describe(pixels))
+
+
+def test_a_model_of_panoramas_describes_no_map_but_its_encoder_may(geomap, model, tmp_path):
+    net, card = load_model(model)
+    of_panoramas = replace(card, preprocessing=replace(card.preprocessing, ground_hw=(32, 128), ground_fit="middle"))
+    save_model(tmp_path / "model", net, of_panoramas)
+    with pytest.raises(ModelError, match="model of panoramas, of 32 x 128 pixels"):
+        map_describer(tmp_path / "model")
+    describer = fit(geomap, tmp_path / "model", tmp_path / "map.cfx")
+    assert describer.card.preprocessing == card.preprocessing
+    index = build_index(geomap, describer, tmp_path / "map.cfx", PLAN, carried=True)
+    assert describer_of(index).sha256 == describer.sha256
+    with pytest.raises(ModelError, match="model of panoramas"):
+        describer_of(index, tmp_path / "model")

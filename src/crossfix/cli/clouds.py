@@ -53,7 +53,7 @@ def build(
     split: Split = None,
     out: Out = None,
     points: Annotated[int, typer.Option(help="Points a cloud, at most.", min=1)] = 30_000,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.", min=0)] = 0,
     noise_m: Annotated[float, typer.Option("--noise-m", help="world: standard deviation of each coordinate's error, metres.")] = 0.0,
     holes: Annotated[float, typer.Option(help="world: share of the points that is missing, in round pieces.")] = 0.0,
     outliers: Annotated[float, typer.Option(help="world: share of the points that lies anywhere.")] = 0.0,

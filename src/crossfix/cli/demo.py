@@ -83,13 +83,13 @@ def _take(out: Path, region: str, seed: int, count: int, *, quiet: bool) -> list
 def _locate(out: Path, photos: Sequence[Path], model: str, *, quiet: bool) -> tuple[list[Fix | Failure], GeoMap, dict[str, str]]:
     from crossfix.geo.metadata import read_photo
     from crossfix.index.build import build_index
+    from crossfix.index.fit import map_describer
     from crossfix.locate import output
     from crossfix.locate.locator import Locator
     from crossfix.maps.plan import TilingPlan
     from crossfix.maps.raster import GeoMap
-    from crossfix.models.registry import load
 
-    describer = load(model)
+    describer = map_describer(model)
     geomap = GeoMap.open([out / "map.tif"])
     with bar("Indexing the map", quiet=quiet) as report:
         index = build_index(geomap, describer, out / "map.cfx", TilingPlan.default(geomap), progress=report, overwrite=True)

@@ -33,7 +33,7 @@ def evaluate(
     model: Annotated[
         str, typer.Option(metavar="NAME", help="A model's name or folder, or a baseline: colour-histogram, rotated-hog.")
     ] = "gengeo-tiny",
-    split: Annotated[str | None, typer.Option(help="Split of the data set; its first test split if none is given.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of the data set; its first one to test on if none is given.")] = None,
     direction: Annotated[str | None, typer.Option(help="d2s, s2d, g2s or s2g; the data set's first if none is given.")] = None,
     stress: Annotated[
         str | None,
@@ -51,7 +51,7 @@ def evaluate(
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare the RESULTS.json with each other, and with --data's, in DIR/compare.html.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the dials.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the dials.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON only.")] = False,
 ) -> None:
     """Measure a model as a benchmark's authors do (paper), and with their quirks taken out (strict), with 95 % intervals over places."""
@@ -59,13 +59,17 @@ def evaluate(
     if others and not compare:
         raise InputError("is not asked for", where=others[0], mend="say --compare to compare results, or --data to measure")
     if compare:
+        if protocol is not None:
+            raise InputError("comparisons are strict", where="--protocol", mend="leave it out")
         _compare(others or [], data, model, split, direction, stress, out, report, seed, as_json)
         return
     if data is None:
         raise InputError("there is nothing to measure on", where="--data", mend="give NAME:ROOT or a folder")
     if _is_plain(data) and report is None:
-        if split is not None or direction is not None or stress is not None:
-            raise InputError("a plain folder has no splits, directions and stress", where=data, mend="give a data set as NAME:ROOT")
+        if split is not None or direction is not None or stress is not None or "strict" not in sides:
+            raise InputError(
+                "a plain folder has no splits, directions, stress and published protocol", where=data, mend="give a data set as NAME:ROOT"
+            )
         _plain(data, model, out, seed, as_json)
         return
     measured = _measure(data, model, split, direction, stress, out, report, seed)
@@ -80,9 +84,11 @@ def evaluate(
 def _is_plain(data: str) -> bool:
     """Whether it is a folder without a data set's name and without a table, which may tell right from wrong by distance."""
     # the libraries take a while to import: --help must not wait for them
-    from crossfix.data.registry import DATASETS
+    from crossfix.data.registry import DATASETS, parse
     from crossfix.data.table import TABLE
 
+    if ":" in data and not Path(data).is_dir():
+        parse(data)  # a data set's name may be misspelt
     return data.partition(":")[0] not in DATASETS and not (Path(data) / TABLE).is_file()
 
 
@@ -97,7 +103,7 @@ def _measure(
     name, root = parse(data if data.partition(":")[0] in DATASETS else f"folder:{data}")
     dataset = open_dataset(name, root)
     wanted = split or first_test_split(dataset)
-    words = tuple(word.strip() for word in (stress or "").split(",") if word.strip())
+    words = () if stress is None else tuple(word.strip() for word in stress.split(","))
     with bar("Describing") as describing:
         measured = measure_dataset(
             open_measurable(model),

@@ -84,9 +84,10 @@ def build(
     """
     from crossfix.cli.progress import bar
     from crossfix.index.build import build_index
+    from crossfix.index.fit import fit_head, map_describer
     from crossfix.maps.plan import TilingPlan
     from crossfix.maps.raster import GeoMap
-    from crossfix.models.registry import load, open_encoder
+    from crossfix.models.registry import open_encoder
 
     given = {"--clusters": clusters, "--dim": dim, "--weights": weights, "--px": px, "--stride": stride, "--timm": timm}
     if head is None and (idle := [name for name, value in given.items() if value is not None]):
@@ -96,9 +97,8 @@ def build(
     with GeoMap.open(rasters) as geomap:
         plan = TilingPlan(tuple(side_m), overlap) if side_m else TilingPlan.default(geomap, overlap)
         if head is None:
-            describer = load(model)
+            describer = map_describer(model)
         else:
-            from crossfix.index.fit import fit_head
             from crossfix.models.gengeo import VladConfig
 
             sizes = VladConfig(clusters=clusters or VladConfig.clusters, dim=VladConfig.dim if dim is None else dim or None)

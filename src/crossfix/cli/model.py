@@ -115,7 +115,8 @@ def import_(
         typer.echo(json.dumps(told, indent=2))
         return
     typer.echo(f"{out}: {card.description}")
-    typer.echo(f"{told['encoder']}, {told['px']} px, {told['size_mb']} MB, licence {card.licence}; use it with --model {out}")
+    seen = "" if ground is None else f", from the ground {' x '.join(str(side) for side in card.preprocessing.ground_hw or ())} px"
+    typer.echo(f"{told['encoder']}, {told['px']} px{seen}, {told['size_mb']} MB, licence {card.licence}; use it with --model {out}")
 
 
 def _size(text: str) -> tuple[int, int]:

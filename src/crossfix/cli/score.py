@@ -29,7 +29,7 @@ def score(
         ),
     ],
     only: Annotated[str | None, typer.Option(metavar="SIDE", help="paper or strict alone.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON only.")] = False,
 ) -> None:
     """Score descriptors as the authors of a benchmark do (paper), and with their quirks taken out (strict)."""

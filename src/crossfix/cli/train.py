@@ -38,7 +38,7 @@ def train(
         bool | None, typer.Option("--pretrained/--no-pretrained", help="Begin with timm's published weights, or with random numbers.")
     ] = None,
     held_out: Annotated[int | None, typer.Option(help="Places kept for validation instead of the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, batches and augmentation instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, batches and augmentation instead of the recipe's.", min=0)] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read a data set's pictures; by default one a core.")] = None,
     memory_gb: Annotated[float, typer.Option(help="Keep a data set's pictures, resized, in so much memory.")] = 0.0,
     clouds: Annotated[

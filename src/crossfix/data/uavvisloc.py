@@ -74,7 +74,7 @@ class UavVisLoc:
 
     Known faults: ``height`` is above the sea, not above ground, so views have no height. Positions seem to be those of the flight plan;
     users measured them to be 24 to 48 m off on flights 02, 04, 10 and 11. The table of flight 07 has no angles, its map is a strip of
-    170 rows, and whether it shows what the photos do is disputed; photos off their map have nothing to find. On the maps of flights 01
+    170 rows, and whether it shows what the photos do is disputed; photos off their maps are left out of tasks. On the maps of flights 01
     and 08 matchers found nothing.
     """
 
@@ -139,11 +139,11 @@ class UavVisLoc:
         return chips
 
     def task(self, split: str, direction: Direction) -> Task:
-        """The photos of a flight among the chips of its map, or those of all flights among all chips.
+        """The photos of a flight among the chips of its map, or those of all flights among all chips; without those that no chip holds.
 
         Raises:
             InputError: for another split or direction.
-            DataError: where files are missing or make no sense, or no chips are cut.
+            DataError: where files are missing or make no sense, no chips are cut, or no photo lies on them.
         """
         check_asked(self, split, direction)
         flights = self.flights(None if split == "all" else [split])
@@ -151,6 +151,14 @@ class UavVisLoc:
         chips = [chip for flight in flights for chip in read_chips(flight.number, self.chips)]
         gallery = [_chip_view(self.chips, chip) for chip in chips]
         positives, semi_positives = _held(query, chips)
+        kept = [row for row, right in enumerate(positives) if len(right)]  # the others have nothing to find
+        if not kept:
+            raise DataError("no photo lies on its map", where=self.root, mend="see: crossfix data check uavvisloc ROOT")
+        query, positives, semi_positives = (
+            [query[row] for row in kept],
+            [positives[row] for row in kept],
+            [semi_positives[row] for row in kept],
+        )
         return Task(self.name, split, direction, query, gallery, positives, semi_positives, None)
 
     def inspect(self) -> Iterator[Finding | Count]:
@@ -184,7 +192,7 @@ class UavVisLoc:
                 yield Finding("extra", f"{number}/{DRONE_FOLDER}/{name}", "is a photo without a line in the table", "it is not used")
             off = sum(1 for _, view in views if source and not source.covers(view.lon or 0.0, view.lat or 0.0))
             if off:
-                yield Finding("split", f"{number}/{number}.csv", f"{off} photos lie off the map", "they have nothing to find")
+                yield Finding("split", f"{number}/{number}.csv", f"{off} photos lie off the map", "they are left out of tasks")
         yield Count("flights", OFFICIAL_FLIGHTS, len(corners))
         yield Count("drone images", OFFICIAL_DRONE_IMAGES, photos)
 

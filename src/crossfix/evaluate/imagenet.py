@@ -45,7 +45,9 @@ class MobileNetGem:
                 "mobilenetv2_100", pretrained=True, pad_type="same", num_classes=0, pretrained_cfg_overlay=overlay
             ).eval()
         except Exception as error:  # whatever timm and safetensors make of a foreign file
-            raise ModelError(f"cannot be loaded ({str(error).splitlines()[0]})", where=weights, mend=mend) from error
+            raise ModelError(
+                f"cannot be loaded ({(str(error) or type(error).__name__).splitlines()[0]})", where=weights, mend=mend
+            ) from error
 
     def describe(self, images: Images, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """Pictures (H, W, 3) uint8 of any size to (B, 1280) float32 of unit norm; all kinds alike."""

@@ -70,7 +70,7 @@ class Condition:
 
 
 def conditions() -> list[Condition]:
-    """The examination, in its order: 72 conditions."""
+    """The examination, in its order: 68 conditions."""
     found: list[Condition] = []
     for part in TESTS:
         found.append(Condition(part, ALL_HEIGHTS, part, "d2s"))

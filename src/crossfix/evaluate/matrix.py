@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfix.data.dataset import Dataset, Direction
+from crossfix.data.places import check_asked
 from crossfix.errors import InputError
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.task import evaluate_dataset
@@ -36,7 +37,13 @@ class Column:
 
 
 def transfer_matrix(
-    models: Sequence[Measurable], columns: Sequence[Column], *, out: Path | None = None, seed: int = 0, progress: Report | None = None
+    models: Sequence[Measurable],
+    columns: Sequence[Column],
+    *,
+    needed: str = "R@1",
+    out: Path | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
 ) -> dict[str, Any]:
     """Measure every model on every data set.
 
@@ -46,6 +53,7 @@ def transfer_matrix(
     Args:
         models: the rows.
         columns: the columns.
+        needed: a strict metric that the first cell must have: a wrong name is told before the others are measured.
         out: a folder that keeps each cell as it is measured, so that a killed run goes on, and ``results.json``; None keeps nothing.
         seed: of the bootstrap.
         progress: told the cells done and all of them.
@@ -56,7 +64,8 @@ def transfer_matrix(
         (None where that is 0).
 
     Raises:
-        InputError: where there is nothing to measure, or two columns bear one label.
+        InputError: where there is nothing to measure, two columns bear one label, a data set has no such split or direction, or there is
+            no such metric.
         DataError: where a copy is not whole or cannot be scored.
         RunError: where ``out`` holds something else.
     """
@@ -65,6 +74,8 @@ def transfer_matrix(
     labels = [column.label for column in columns]
     if len(set(labels)) < len(labels):
         raise InputError("two columns are the same", where=", ".join(labels), mend="give each data set, split and direction once")
+    for column in columns:  # the last one's mistake is not to be told of after hours
+        check_asked(column.dataset, column.split, column.direction)
     asked = {
         "models": [{"name": model.model_id, "sha256": model.sha256} for model in models],
         "columns": [
@@ -85,6 +96,8 @@ def transfer_matrix(
             known.append({"step": number + 1, **{name: done[name] for name in _KEPT}})
             if run is not None:
                 run.log(known[number])
+        if needed not in known[0]["strict"]:
+            raise InputError(f"there is no metric {needed!r}", where="--metric", mend=f"choose one of {', '.join(known[0]['strict'])}")
         cells[row].append({name: known[number][name] for name in _KEPT})
         if progress is not None:
             progress(number + 1, total)

@@ -141,6 +141,15 @@ def score(
     )
 
 
+def check_right(queries: DescriptorSet, gallery: DescriptorSet, protocol: str) -> None:
+    """Refuse a benchmark in which a query has no right image, as the strict side does; descriptors may be anything.
+
+    Raises:
+        DataError: saying which.
+    """
+    _refuse_missing(queries, gallery, right_rows(queries, gallery, find_protocol(protocol)))
+
+
 def right_rows(queries: DescriptorSet, gallery: DescriptorSet, rules: Protocol) -> RowLists:
     """Which rows of the gallery are right for each query under the strict protocol.
 

@@ -21,7 +21,7 @@ from crossfix.evaluate.examples import Example, pick
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.protocols import OWN, find_protocol
 from crossfix.evaluate.results import CLEAN, FORMAT, RESULTS, Record, Results, data_sha256, write_results
-from crossfix.evaluate.score import Scored, Side, right_rows, score
+from crossfix.evaluate.score import Scored, Side, check_right, right_rows, score
 from crossfix.evaluate.stress import Setting, settings, sweep
 from crossfix.train.folder import RunFolder, environment
 
@@ -119,6 +119,8 @@ def measure_dataset(
         DiskError: where ``out`` cannot be written.
     """
     task = dataset.task(split, direction)
+    blank_Q1, blank_G1 = (np.ones((len(views), 1), np.float32) for views in (task.query, task.gallery))
+    check_right(*described(task, blank_Q1, blank_G1), task.protocol or OWN)  # describing them all may take hours
     asked: dict[str, Any] = {"dataset": dataset.name, "split": split, "direction": direction}
     asked |= {"data": str(dataset.root.resolve()), "seed": seed}
     wanted = settings(stress, task)
@@ -223,5 +225,5 @@ def _padded(rows: Sequence[Rows], id_G: npt.NDArray[np.int64]) -> npt.NDArray[np
 
 
 def first_test_split(dataset: Dataset) -> str:
-    """The split that is meant where none is named: the first to test on, or the last where none is called so."""
-    return next((known for known in dataset.splits if known.startswith("test")), dataset.splits[-1])
+    """The split that is meant where none is named: the first with test in its name, or the first of all where none is called so."""
+    return next((known for known in dataset.splits if "test" in known.split("-")), dataset.splits[0])

@@ -135,6 +135,23 @@ def fit_head(
         return Describer(*load_model(folder / MODEL))
 
 
+def map_describer(name_or_folder: str | Path) -> Describer:
+    """The model to describe a map's chips with, and photos from above.
+
+    Raises:
+        ModelError: there is no such model, it is damaged, or it is one of panoramas.
+    """
+    describer = load(name_or_folder)
+    ground_hw = describer.card.preprocessing.ground_hw
+    if ground_hw is not None:
+        raise ModelError(
+            f"is a model of panoramas, of {ground_hw[0]} x {ground_hw[1]} pixels, and knows no photos from above",
+            where=describer.model_id,
+            mend="choose another model, such as gengeo-tiny, or build the index with --head vlad",
+        )
+    return describer
+
+
 def describer_of(index: MapIndex, name_or_folder: str | Path | None = None) -> Describer:
     """The model to describe queries with.
 
@@ -143,9 +160,9 @@ def describer_of(index: MapIndex, name_or_folder: str | Path | None = None) -> D
         name_or_folder: what the user asks for; None: the model that the index carries, or the one it names.
 
     Raises:
-        ModelError: there is no such model, or it is damaged.
+        ModelError: as `map_describer`.
     """
-    return load(name_or_folder or index.model_folder or index.model_id)
+    return map_describer(name_or_folder or index.model_folder or index.model_id)
 
 
 def sample(sides_m: np.ndarray[Any, np.dtype[np.float64]], count: int, seed: int = _SEED) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -219,7 +236,7 @@ def _fit(
     return GenGeo(net.encoder, head, architecture).eval(), ModelCard(
         name=f"{card.name}-vlad",
         architecture=architecture,
-        preprocessing=card.preprocessing,
+        preprocessing=replace(card.preprocessing, ground_hw=None, ground_fit="whole"),  # chips and photos are one size
         description=f"the encoder of {card.name} and a {words}, fitted on a map of {len(chips)} chips",
         training_data=card.training_data,
         recipe=card.recipe,

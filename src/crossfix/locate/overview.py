@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from crossfix.evaluate.report.picture import jpeg_uri
 from crossfix.geo.geodesy import LocalFrame
 from crossfix.locate.verdict import STEPS_M, Verdict
 from crossfix.maps.raster import GeoMap
 
 NO_DATA = (70, 76, 84)
 MARGIN = 1.04
-
-
-def jpeg_uri(pixels: NDArray[np.uint8], quality: int) -> str:
-    """A picture as a data address.
-
-    Args:
-        pixels: (H, W, 3) RGB.
-        quality: JPEG's, 1 to 95.
-    """
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def filled(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -15,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossfix.errors import CrossfixError, DiskError
+from crossfix.errors import CrossfixError
+from crossfix.evaluate.report.picture import jpeg_uri
 from crossfix.geo.metadata import read_photo
-from crossfix.locate.overview import describe, errors_svg, filled, jpeg_uri, map_svg, metres, symbol
+from crossfix.locate.output import write
+from crossfix.locate.overview import describe, errors_svg, filled, map_svg, metres, symbol
 from crossfix.locate.verdict import STEPS_M, Verdict, summarise
 from crossfix.maps.raster import GeoMap
 
@@ -73,20 +73,8 @@ def write_report(
         notes=_notes(verdicts, judged),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in (facts or {}).items()),
     )
-    _write(path, page)
+    write(page, path)
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise DiskError(f"cannot write the report ({error.strerror})", where=path) from error
 
 
 def _lead(verdicts: Sequence[Verdict], judged: bool) -> str:

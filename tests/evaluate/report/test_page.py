@@ -117,10 +117,10 @@ def test_no_more_pictures_than_the_page_can_bear(measured: Measured, tmp_path: P
 def test_an_interrupted_report_leaves_the_old_one(measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = write_report(tmp_path, measured).read_bytes()
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gallery_module, "thumbnail", interrupt)
+    monkeypatch.setattr(gallery_module, "jpeg_uri", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_report(tmp_path, measured)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from crossfix.data.view import View
 from crossfix.evaluate.examples import Example, Found
+from crossfix.evaluate.report.picture import jpeg_uri
 from crossfix.evaluate.stress import Setting, image_id, stressed
 from crossfix.evaluate.task import Measured
 
@@ -82,22 +77,7 @@ class Gallery:
         if setting is not None:
             seed = int(self.measured.results.values["seed"])
             picture = stressed(picture, view, self.measured.root, setting, seed)
-        return thumbnail(picture, px, _HIGH_PX)
-
-
-def thumbnail(picture_HWC: npt.NDArray[np.uint8], wide: int, high: int) -> str:
-    """A picture as a data address, JPEG.
-
-    Args:
-        picture_HWC: RGB.
-        wide: most pixels across.
-        high: most pixels down.
-    """
-    image = Image.fromarray(picture_HWC)
-    image.thumbnail((wide, high), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        return jpeg_uri(picture, _QUALITY, within=(px, _HIGH_PX))
 
 
 def _metres(distance_m: float) -> str:

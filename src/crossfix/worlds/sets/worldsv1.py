@@ -116,13 +116,13 @@ def _row(file: str, role: str, place: str, kind: str, lon: float, lat: float, **
     return {"file": file, "role": role, "place": place, "kind": kind, "lat": f"{lat:.8f}", "lon": f"{lon:.8f}", **numbers}
 
 
-DIGESTS = {"small": "5cd07e4ba00bae83601acf62f09acb78ced95afce57baabd79315347972910e6", "full": ""}
-"""What `digest` gives on the machine that the published figures come from."""
+DIGESTS = {"small": "5cd07e4ba00bae83601acf62f09acb78ced95afce57baabd79315347972910e6"}
+"""What `digest` gives on the machine that the published figures come from; none is known of the full one yet."""
 
 
 def digest(root: Path) -> str:
     """SHA-256 over every image and table of a finished laboratory: their paths and contents, in the order of the paths."""
     found = hashlib.sha256()
-    for path in sorted(path for part in PARTS for path in (root / part).rglob("*") if path.is_file()):
+    for path in sorted(path for part in PARTS for path in (root / part).rglob("[!.]*") if path.is_file()):
         found.update(f"{path.relative_to(root).as_posix()}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return found.hexdigest()
