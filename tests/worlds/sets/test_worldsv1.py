@@ -107,3 +107,14 @@ def test_small_does_not_go_on_where_full_stopped(corner: WorldsV1):
     other.small = False
     with pytest.raises(DataError, match="another plan"):
         write_set(other)
+
+
+def test_what_a_killed_run_left_behind_is_no_part_of_the_digest(tmp_path: Path):
+    for name in ("a.jpg", "images.csv"):
+        (tmp_path / "seen").mkdir(exist_ok=True)
+        (tmp_path / "seen" / name).write_bytes(name.encode())
+    whole = digest(tmp_path)
+    (tmp_path / "seen/.b.jpg.1234.jpg").write_bytes(b"half")
+    assert digest(tmp_path) == whole
+    (tmp_path / "seen/b.jpg").write_bytes(b"more")
+    assert digest(tmp_path) != whole
