@@ -146,3 +146,31 @@ def test_a_file_has_a_name_and_reads_in_one_sitting(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in FILES if p.read_text().strip()], ids=lambda path: str(path.relative_to(SRC)))
 def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def _defined(path: Path) -> set[str]:
+    """Names that a module binds at its top, as far as they can be read from the source."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.update(alias.asname or alias.name for alias in node.names)
+        else:
+            found.update(child.id for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((SRC.parents[1] / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_what_a_benchmark_imports_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        own = path.parent / f"{node.module}.py"
+        module = own if own.exists() else SRC.parent / Path(*node.module.split(".")).with_suffix(".py")
+        if node.module.split(".")[0] != "crossfix" and not own.exists():
+            continue
+        folder = module.with_suffix("")
+        for alias in node.names:
+            known = _defined(module if module.exists() else folder / "__init__.py")
+            assert alias.name in known or (folder / f"{alias.name}.py").exists(), f"line {node.lineno}: {node.module} has no {alias.name}"
