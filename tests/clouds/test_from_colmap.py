@@ -1,8 +1,8 @@
-"""COLMAP for real on views of a procedural town, where pycolmap is installed."""
+"""COLMAP for real on views of a procedural town, and what is said where pycolmap is not installed."""
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,13 @@ from crossfix.clouds.compare import compare
 from crossfix.clouds.from_colmap import ColmapBackend
 from crossfix.errors import InputError
 
-INSTALLED = importlib.util.find_spec("pycolmap") is not None
-with_colmap = pytest.mark.skipif(not INSTALLED, reason="pycolmap is not installed")
 
-
-@pytest.mark.skipif(INSTALLED, reason="pycolmap is installed")
-def test_without_pycolmap_the_sentence_says_what_to_install() -> None:
+def test_without_pycolmap_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycolmap", None)  # importing it fails as where it is not installed
     with pytest.raises(InputError, match=r"the pycolmap package is not installed; install crossfix\[colmap\]"):
         ColmapBackend()
 
 
-@with_colmap
 def test_the_town_is_found_again(tmp_path: Path) -> None:
     seen = views(count=7, width=400, height=300, arc=70, samples=2)
     built = ColmapBackend().reconstruct(stored(seen, tmp_path), "a")
@@ -42,7 +38,6 @@ def test_the_town_is_found_again(tmp_path: Path) -> None:
     assert compare(similarity.apply(built.cloud.xyz_N3), known).accuracy_median < 0.5
 
 
-@with_colmap
 def test_views_that_do_not_match_are_a_reason(tmp_path: Path) -> None:
     from PIL import Image
 
@@ -57,11 +52,7 @@ def test_views_that_do_not_match_are_a_reason(tmp_path: Path) -> None:
         ColmapBackend().reconstruct(paths[:2], "a")
 
 
-@with_colmap
-def test_dense_clouds_need_cuda() -> None:
-    import pycolmap
-
-    if pycolmap.has_cuda:
-        pytest.skip("this pycolmap has CUDA")
+def test_dense_clouds_need_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pycolmap.has_cuda", False)
     with pytest.raises(InputError, match="without CUDA"):
         ColmapBackend(dense=True)
