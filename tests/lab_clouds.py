@@ -8,8 +8,9 @@ import numpy as np
 from tests.data.lab_tree import write_lab
 
 from crossfix.clouds.cloud import Cloud
-from crossfix.clouds.files import NOTE, POINTS_TEXT, write_cloud, write_note
+from crossfix.clouds.files import NOTE, POINTS_TEXT, write_cloud
 from crossfix.clouds.layout import group_folder
+from crossfix.disk import write_json
 
 POINTS = 1100
 
@@ -28,7 +29,7 @@ def write_town(folder: Path, name: str, group: int, cloud: Cloud) -> Path:
     """As ``crossfix clouds build`` leaves it."""
     place = group_folder(folder, name, group)
     write_cloud(place / POINTS_TEXT, cloud)
-    write_note(place / NOTE, {"frame": cloud.frame})
+    write_json(place / NOTE, {"frame": cloud.frame})
     return place / POINTS_TEXT
 
 

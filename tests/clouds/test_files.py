@@ -10,7 +10,8 @@ import pytest
 
 from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.colmap_points import rounded
-from crossfix.clouds.files import read_cloud, write_cloud, write_note
+from crossfix.clouds.files import read_cloud, write_cloud
+from crossfix.disk import write_json
 from crossfix.errors import DataError, DiskError, InputError
 
 
@@ -58,7 +59,7 @@ def test_colmap_files_without_colours_are_grey(cloud: Cloud, tmp_path: Path) -> 
 
 def test_a_folder_stands_for_its_points_and_its_note_says_the_frame(cloud: Cloud, tmp_path: Path) -> None:
     write_cloud(tmp_path / "0001_group0" / "points3D.txt", cloud)
-    write_note(tmp_path / "0001_group0" / "cloud.json", {"frame": "enu"})
+    write_json(tmp_path / "0001_group0" / "cloud.json", {"frame": "enu"})
     assert read_cloud(tmp_path / "0001_group0").frame == "enu"
     with pytest.raises(DataError, match=r"points3D\.txt"):
         read_cloud(tmp_path)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from crossfix.disk import write_json
 from crossfix.errors import DiskError, RunError
-from crossfix.train.files import read_json, write_json
+from crossfix.train.files import read_json
 from crossfix.train.folder import RunFolder, environment
 
 

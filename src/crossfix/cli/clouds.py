@@ -149,11 +149,12 @@ def view(
 ) -> None:
     """Draw a cloud from two sides, obliquely and from above."""
     from crossfix.clouds.draw import draw
-    from crossfix.clouds.files import read_cloud, write_whole
+    from crossfix.clouds.files import read_cloud
+    from crossfix.disk import write_bytes
 
     cloud = read_cloud(file)
     picture = draw(cloud, px=size, shade=None if colours is None else colours.value, title=str(file))
-    write_whole(out, picture)
+    write_bytes(out, picture)
     about = {"points": len(cloud), "coloured": cloud.rgb_N3 is not None, "frame": cloud.frame, "picture": str(out)}
     typer.echo(json.dumps(about) if as_json else f"{out}: {len(cloud):,} points, frame {cloud.frame}")
 

@@ -16,9 +16,10 @@ from crossfix.clouds.backend import Backend, Built, NoCloudError
 from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.colmap_points import rounded
 from crossfix.clouds.draw import draw_sheet
-from crossfix.clouds.files import NOTE, POINTS_TEXT, read_cloud, read_note, write_cloud, write_note, write_whole
+from crossfix.clouds.files import NOTE, POINTS_TEXT, read_cloud, read_note, write_cloud
 from crossfix.clouds.layout import group_folder, view_groups
 from crossfix.clouds.sampling import POINTS
+from crossfix.disk import write_bytes, write_json
 from crossfix.errors import DataError, DiskError, InputError
 
 Report = Callable[[int, int], None]
@@ -99,9 +100,9 @@ def build_clouds(
         if progress:
             progress(done, len(jobs))
     report = _report(folder, backend, jobs, rows, failures)
-    write_note(folder / REPORT, report)
+    write_json(folder / REPORT, report)
     if rows:
-        write_whole(folder / PICTURE, draw_sheet(list(_samples(folder, rows))))
+        write_bytes(folder / PICTURE, draw_sheet(list(_samples(folder, rows))))
     return report
 
 
@@ -124,7 +125,7 @@ def _make(folder: Path, job: Job, backend: Backend) -> dict[str, Any]:
         "eyes": [None if np.isnan(eye).any() else [float(number) for number in eye] for eye in built.seen_from_V3],
     }
     # Last: with it the cloud is whole.
-    write_note(place / NOTE, row)
+    write_json(place / NOTE, row)
     return row
 
 
@@ -150,7 +151,7 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
         raise DiskError(f"cannot be read ({error.strerror})", where=folder, mend="check its permissions") from error
     if strange:
         raise DataError("holds files that crossfix did not make", where=folder, mend="give another folder with --out")
-    write_note(path, plan)
+    write_json(path, plan)
 
 
 def _report(

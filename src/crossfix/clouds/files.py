@@ -13,10 +13,8 @@ COLMAP's files do not say what their axes mean; ``cloud.json`` beside them does,
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,8 @@ from crossfix.clouds.cloud import Cloud, Frame, frame_named
 from crossfix.clouds.colmap_points import format_binary, format_text, parse_binary, parse_text
 from crossfix.clouds.las import format_las, parse_las
 from crossfix.clouds.ply import format_ply, parse_ply
-from crossfix.errors import DataError, DiskError, InputError
+from crossfix.disk import write_bytes
+from crossfix.errors import DataError, InputError
 
 POINTS_TEXT, POINTS_BINARY, NOTE = "points3D.txt", "points3D.bin", "cloud.json"
 SUFFIXES = (".txt", ".bin", ".ply", ".laz", ".las", ".npz")
@@ -81,36 +80,7 @@ def write_cloud(path: Path, cloud: Cloud, *, text: bool = False) -> None:
         content = _format_npz(cloud)
     else:
         raise _no_format(path)
-    write_whole(path, content)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name when all of it is on the disk; its folder is made.
-
-    Raises:
-        DiskError: it cannot be written; nothing of it is left.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise DiskError(f"cannot be written ({error.strerror})", where=path, mend="check the folder and the free space") from error
-
-
-def write_note(path: Path, note: dict[str, Any]) -> None:
-    """Write JSON, whole or not at all; NaN is refused, as JSON knows none.
-
-    Raises:
-        DiskError: it cannot be written.
-    """
-    write_whole(path, (json.dumps(note, indent=2, allow_nan=False) + "\n").encode())
+    write_bytes(path, content)
 
 
 def read_note(path: Path) -> dict[str, Any]:

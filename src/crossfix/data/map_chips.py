@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from crossfix.disk import write_json
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.geodesy import distance_m
 
@@ -121,7 +121,7 @@ def cut_map(
                 if progress is not None:
                     progress(done + len(grid) // len(rows), len(grid))
             chips = [chip for _, chip in grid]
-            _write(folder / f"{name}.json", json.dumps({**plan, "chips": [asdict(chip) for chip in chips]}))
+            write_json(folder / f"{name}.json", {**plan, "chips": [asdict(chip) for chip in chips]})
             _plan_path(folder, name).unlink()
         except OSError as error:
             raise DiskError(f"the chips cannot be written ({error.strerror or error})", where=folder, mend="give another folder") from error
@@ -194,7 +194,7 @@ def _begin(name: str, folder: Path, plan: dict[str, object]) -> set[str]:
         for file in found:
             (folder / file).unlink()
         found = set()
-    _write(unfinished, json.dumps(plan))
+    write_json(unfinished, plan)
     listed.unlink(missing_ok=True)
     return found
 
@@ -202,15 +202,6 @@ def _begin(name: str, folder: Path, plan: dict[str, object]) -> set[str]:
 def _save(path: Path, picture: Image.Image) -> None:
     temporary = path.with_suffix(".part")
     picture.save(temporary, "JPEG", quality=JPEG_QUALITY)
-    temporary.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
     temporary.replace(path)
 
 

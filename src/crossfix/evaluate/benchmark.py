@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from crossfix.data.folder import Folder
+from crossfix.disk import write_json
 from crossfix.errors import DataError
 from crossfix.evaluate.describe import describe_task
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.retrieval import evaluate_pairs
 from crossfix.evaluate.task import Report
-from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder, environment
 
 

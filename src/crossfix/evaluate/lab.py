@@ -20,11 +20,12 @@ from crossfix.data.stress.dials import stress
 from crossfix.data.stress.weather import CONDITIONS
 from crossfix.data.view import View
 from crossfix.data.worldsv1 import DRONE_CONDITIONS, TESTS, WorldsV1
+from crossfix.disk import write_json
 from crossfix.evaluate.describe import describe_views, prepare_of
 from crossfix.evaluate.measurable import Describe, Measurable
 from crossfix.evaluate.stress import FIELDS_OF_VIEW, PUBLISHED_WEATHER
 from crossfix.evaluate.task import score_task
-from crossfix.train.files import read_json, write_json
+from crossfix.train.files import read_json
 from crossfix.train.folder import RunFolder, environment
 
 STRESSED = ("seen", "far")

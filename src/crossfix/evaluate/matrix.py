@@ -9,10 +9,10 @@ from typing import Any
 
 from crossfix.data.dataset import Dataset, Direction
 from crossfix.data.places import check_asked
+from crossfix.disk import write_json
 from crossfix.errors import InputError
 from crossfix.evaluate.measurable import Measurable
 from crossfix.evaluate.task import evaluate_dataset
-from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder
 
 Report = Callable[[int, int], None]

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.data.dataset import Task
+from crossfix.disk import sha256, write_bytes, write_json
 from crossfix.errors import RunError
 from crossfix.evaluate.stress import Setting, image_id
-from crossfix.train.files import sha256, write_bytes, write_json
 
 FORMAT = 1
 RESULTS, QUERIES = "results.json", "queries.npz"

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from crossfix.clouds.layout import cloud_folder, find_clouds
 from crossfix.data.worldsv1 import WorldsV1
+from crossfix.disk import write_json
 from crossfix.errors import InputError
 from crossfix.evaluate.lab import ALL_HEIGHTS, Condition, conditions, run_lab
 from crossfix.models.registry import load
 from crossfix.train.config import SetData, TrainConfig
-from crossfix.train.files import write_json
 from crossfix.train.loop import train
 
 DRAWS = 10_000

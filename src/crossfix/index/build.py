@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from crossfix.disk import append, atomic, disk, sha256
 from crossfix.errors import MapIndexError, ModelError
-from crossfix.index.files import append, atomic, disk, sha256
 from crossfix.index.folder import DESCRIPTORS, JOURNAL, alone, clear, refuse_foreign, refuse_other
 from crossfix.index.parquet import write_chips
 from crossfix.index.shards import Matrix, Shard, open_shard, write_shard

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from crossfix.disk import disk
 from crossfix.errors import InputError, MapIndexError, ModelError
-from crossfix.index.files import disk
 from crossfix.index.folder import DESCRIPTORS, FITTED, JOURNAL, alone, clear, fitted, refuse_foreign, refuse_other
 from crossfix.index.store import MANIFEST, MODEL, MapIndex, describe_map
 from crossfix.maps.chip import ChipTable

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from crossfix.disk import disk
 from crossfix.errors import MapIndexError
-from crossfix.index.files import disk
 from crossfix.index.store import CHIPS, FORMAT, MANIFEST, MODEL
 
 JOURNAL = "journal.jsonl"

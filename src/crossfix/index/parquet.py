@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crossfix.disk import atomic
 from crossfix.geo.geodesy import WGS84
-from crossfix.index.files import atomic
 from crossfix.maps.chip import ChipTable
 
 ROWS_AT_ONCE = 65536

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from crossfix.disk import atomic, sha256
 from crossfix.errors import MapIndexError
-from crossfix.index.files import atomic, sha256
 
 Matrix: TypeAlias = NDArray[np.float16]
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from crossfix.disk import atomic, sha256
 from crossfix.errors import MapIndexError
-from crossfix.index.files import atomic, sha256
 from crossfix.index.parquet import read_chips
 from crossfix.index.shards import MEND, Descriptors, Shard
 from crossfix.maps.chip import ChipTable

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crossfix.disk import atomic
 from crossfix.errors import InputError
 from crossfix.geo.geodesy import LocalFrame
-from crossfix.index.files import atomic
 from crossfix.locate.fix import Failure, Fix
 
 FORMATS = ("json", "geojson", "csv")

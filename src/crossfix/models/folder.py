@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from crossfix.disk import write_bytes, write_json
 from crossfix.errors import DiskError, ModelError
 from crossfix.models.card import ModelCard
 from crossfix.models.gengeo import GenGeo, build
@@ -49,8 +48,8 @@ def save_model(folder: str | Path, model: GenGeo, card: ModelCard) -> ModelCard:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS, data)
-        _write(folder / CARD, (json.dumps(card.to_dict(), indent=2, allow_nan=False) + "\n").encode())
+        write_bytes(folder / WEIGHTS, data)
+        write_json(folder / CARD, card.to_dict())
     except OSError as error:
         raise DiskError(f"cannot write the model ({error.strerror})", where=folder, mend="free space or choose another folder") from error
     return card
@@ -119,17 +118,3 @@ def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if not tensor.is_floating_point():
         return tensor.detach().cpu().contiguous()
     return tensor.detach().to("cpu", dtype if tensor.ndim >= 2 else torch.float32).contiguous()
-
-
-def _write(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from crossfix.disk import sha256, write_bytes, write_json
 from crossfix.errors import RunError
-from crossfix.train.files import read_json, sha256, write_bytes, write_json
+from crossfix.train.files import read_json
 
 _START_AGAIN = "delete the checkpoint's files to start the run again"
 

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 from crossfix import __version__
+from crossfix.disk import write_bytes, write_json
 from crossfix.errors import DiskError, RunError
 from crossfix.train.config import first_difference
-from crossfix.train.files import read_json, write_bytes, write_json
+from crossfix.train.files import read_json
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "lightning-fabric", "safetensors", "opencv-python-headless")
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from crossfix.disk import write_json
 from crossfix.errors import RunError
 from crossfix.losses.contrastive import InfoNCE, NotFiniteError
 from crossfix.losses.correspondence import Correspondence
@@ -28,7 +29,6 @@ from crossfix.models.gengeo import GenGeo, build
 from crossfix.models.geolink import GeoLinkBatch
 from crossfix.train.checkpoint import load_checkpoint, save_checkpoint, tensors_of
 from crossfix.train.config import SetData, TrainConfig
-from crossfix.train.files import write_json
 from crossfix.train.folder import RunFolder
 from crossfix.train.gather import mean_gradients_
 from crossfix.train.keys import key

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from crossfix.disk import write_bytes
 from crossfix.errors import InputError, RunError
 from crossfix.geo.geodesy import WGS84
 from crossfix.index.nearest import Nearest
 from crossfix.index.similarity import Similarity, View
-from crossfix.train.files import write_bytes
 
 Table = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.floating[Any]]

@@ -26,9 +26,9 @@ from crossfix.clouds.degrade import degrade
 from crossfix.clouds.files import read_cloud
 from crossfix.clouds.layout import find_clouds
 from crossfix.clouds.sampling import keyed_rng, sample, to_unit_sphere
+from crossfix.disk import write_bytes
 from crossfix.errors import DataError
 from crossfix.models.point_groups import make_table
-from crossfix.train.files import write_bytes
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.keys import numpy_generator
 from crossfix.train.source import Rows

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.disk import write_bytes
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.worlds.epoch import Epoch
@@ -148,10 +149,10 @@ def make_pair_bank(
             raise DataError("the folder holds a bank of another plan", where=folder, mend="choose another folder or delete this one")
         if (folder / "meta.json").exists():
             return PairBank.open(folder)
-        _replace(path, json.dumps(meta).encode())
+        write_bytes(path, json.dumps(meta).encode())
         _render_missing(folder, plan, progress, workers or os.cpu_count() or 1)
         _join(folder, plan)
-        _replace(folder / "meta.json", json.dumps(meta).encode())
+        write_bytes(folder / "meta.json", json.dumps(meta).encode())
     except OSError as error:
         raise DiskError(
             f"cannot write the bank ({error.strerror})", where=folder, mend="free some space or choose another folder"
@@ -159,12 +160,6 @@ def make_pair_bank(
     for shard in folder.glob("world-*.npz"):
         shard.unlink()
     return PairBank.open(folder)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 def _render_missing(folder: Path, plan: BankPlan, progress: Callable[[int, int], None] | None, workers: int) -> None:

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from crossfix.disk import write_bytes
 from crossfix.evaluate.report.charts import key
-from crossfix.train.files import write_bytes
 
 
 def write_page(path: Path, title: str, body_html: Sequence[str]) -> Path:

@@ -1,13 +1,14 @@
-"""Writing that is whole or not there, and checksums."""
+"""Writing files that are whole or not there, and checksums: what every room that writes needs."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from crossfix.errors import DiskError
 
@@ -60,6 +61,31 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file as `atomic` does; its folder is made.
+
+    Args:
+        path: the file.
+        content: all of it.
+
+    Raises:
+        DiskError: it cannot be written; nothing of it is left.
+    """
+    with disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write JSON as `write_bytes` does; NaN is refused, as JSON knows none.
+
+    Raises:
+        DiskError: as `write_bytes`.
+    """
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def append(path: Path, line: bytes) -> None:

@@ -1,0 +1,46 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from crossfix.disk import atomic, write_bytes, write_json
+from crossfix.errors import DiskError
+
+
+def test_a_file_is_replaced_and_its_folder_made(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.json"
+    write_json(path, {"x": [1, 2]})
+    write_json(path, {"x": 3})
+    assert json.loads(path.read_text()) == {"x": 3}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_fails_half_way_leaves_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    write_bytes(path, b"old")
+    with pytest.raises(KeyboardInterrupt), atomic(path) as file:  # noqa: PT012
+        file.write(b"ne")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_knows_no_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DiskError, match="cannot be written"):
+        write_bytes(tmp_path / "file" / "a.bin", b"1")
+    if os.geteuid() != 0:  # root may write anywhere
+        (tmp_path / "closed").mkdir(mode=0o500)
+        with pytest.raises(DiskError, match="cannot be written"):
+            write_bytes(tmp_path / "closed" / "a.bin", b"1")
