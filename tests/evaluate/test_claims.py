@@ -11,12 +11,15 @@ import pytest
 from crossfix.errors import InputError
 from crossfix.evaluate.claims import CLAIM_GROUPS, CLAIMS, claim
 from crossfix.evaluate.trials import GROUPS, Trial
-from crossfix.models.gengeo import MixVprConfig
+from crossfix.models.gengeo import MixVprConfig, SaladConfig
 from crossfix.train.config import SetData, first_difference
 from crossfix.train.loop import train
+from crossfix.train.panoramas import PanoramaAugment
 from lab_clouds import write_lab_with_clouds
 
 GEOLINK = {trial.name: trial for trial in claim("geolink", small=True)}
+FUSION = {trial.name: trial for trial in claim("fusion", small=True)}
+SALAD = SaladConfig(cluster_dim=8, token_dim=8, hidden=16, dropout=0.0)
 CLOUDS = {trial.name: trial for trial in claim("geolink-clouds", small=True)}
 
 
@@ -35,7 +38,7 @@ def test_claims_are_whole(name: str, small: bool):
 
 
 def test_an_unknown_claim_is_one_sentence():
-    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, dustbin, oracles, geolink, geolink-clouds"):
+    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, dustbin, oracles, geolink, geolink-clouds, fusion"):
         claim("gravity")
 
 
@@ -46,6 +49,29 @@ def test_every_3d_variant_with_a_wrong_twin_differs_from_it_in_nothing_else():
         right, wrong = GEOLINK[name.removesuffix("-wrong")].config, GEOLINK[name].config
         assert first_difference(right.to_dict(), wrong.to_dict()) == "geolink.clouds"
         assert dataclasses.replace(wrong, geolink=dataclasses.replace(wrong.geolink, clouds="right")) == right  # type: ignore[type-var]
+
+
+def test_fusion_and_its_control_differ_in_the_clouds_alone():
+    assert first_difference(FUSION["fusion"].config.to_dict(), FUSION["fusion-wrong"].config.to_dict()) == "geolink.clouds"
+    assert dataclasses.replace(FUSION["fusion"].config, geolink=None) == FUSION["any-view"].config
+
+
+@pytest.mark.parametrize("name", sorted(FUSION))
+def test_fusions_variants_train(name: str, lab: Path, tmp_path: Path):
+    found = FUSION[name].config
+    head = dataclasses.replace(SALAD, clusters=4) if isinstance(found.arch.head, SaladConfig) else MixVprConfig(channels=144, rows=4)
+    arch = dataclasses.replace(found.arch, encoder="test_resnet", px=32, head=head)
+    changed = {"arch": arch, "steps": 2, "batch": 4, "held_out": 4, "validate_every": 2, "checkpoint_every": 2, "log_every": 1}
+    if found.ground is not None:
+        changed["ground"] = dataclasses.replace(found.ground, hw=(32, 128))
+    if isinstance(found.augment, PanoramaAugment):
+        changed["data"] = dataclasses.replace(found.data, query_hw=(32, 128), satellite_px=32)  # type: ignore[type-var]
+    else:
+        changed["augment"] = dataclasses.replace(found.augment, upright=False)  # this laboratory's drones do not say where they look
+    config = dataclasses.replace(found, precision="32-true", **changed)  # type: ignore[arg-type]
+    results = train(config, tmp_path / "run", root=lab, workers=1, cloud_cache=lab).results
+    assert results["steps"] == 2
+    assert ("ground_r1" in results["validation"]) is (found.ground is not None)
 
 
 def test_all_variants_share_pictures_and_network_and_all_but_one_the_steps():

@@ -228,3 +228,37 @@ def test_pictures_smaller_than_a_token(name, stride, size):
 def test_encoders_that_cannot_be(name, stride, says):
     with pytest.raises(ModelError, match=says):
         TokenEncoder(name, img_px=224, stride=stride)
+
+
+# Panoramas as squares
+
+
+@pytest.mark.parametrize(("name", "stride"), [("resnet10t", 8), ("vit_tiny_patch16_224", None)])
+def test_a_panorama_is_its_squares_side_by_side(name, stride):
+    encoder = TokenEncoder(name, img_px=32, stride=stride, squares=True).eval()
+    img = torch.randn(2, 3, 32, 96)
+    with torch.no_grad():
+        tok, cls = encoder(img)
+        apart = [encoder(part) for part in img.split(32, dim=3)]
+    rows, columns = encoder.grid(32, 96)
+    map_BHWD = tok.reshape(2, rows, columns, -1)
+    for square, (own, _) in zip(map_BHWD.chunk(3, dim=2), apart, strict=True):
+        torch.testing.assert_close(square.flatten(1, 2), own, atol=1e-5, rtol=1e-4)
+    if cls is not None:
+        torch.testing.assert_close(cls, torch.stack([own for _, own in apart]).mean(0), atol=1e-5, rtol=1e-4)
+    with pytest.raises(ModelError, match="32 x 80 pixels do not divide into squares; resize to 32 x 64"):
+        encoder(torch.zeros(1, 3, 32, 80))
+
+
+def test_views_encoded_together_share_their_statistics():
+    encoder = TokenEncoder("resnet10t", img_px=32, stride=8, squares=True).train()
+    square, wide = torch.randn(4, 3, 32, 32), 3 * torch.randn(2, 3, 32, 64)
+    (tok, _), (wide_tok, _) = encoder.together([square, wide])
+    every, _ = encoder(torch.cat([square, wide[:1, :, :, :32], wide[:1, :, :, 32:], wide[1:, :, :, :32], wide[1:, :, :, 32:]]))
+    torch.testing.assert_close(tok, every[:4])
+    assert wide_tok.shape == (2, 2 * tok.shape[1], tok.shape[2])
+    assert (tok - encoder(square)[0]).abs().max() > 0.01, "alone they have other statistics"
+    apart = TokenEncoder("resnet10t", img_px=32, stride=8).eval()
+    with torch.no_grad():
+        for (found, _), view in zip(apart.together([square, wide]), (square, wide), strict=True):
+            torch.testing.assert_close(found, apart(view)[0])

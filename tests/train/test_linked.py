@@ -322,9 +322,9 @@ def test_what_cannot_be_trained_is_one_sentence(lab: Path, tmp_path: Path, monke
 
 
 def test_several_processes_are_refused():
-    check_alone(1)
+    check_alone(1, "3D")
     with pytest.raises(InputError, match="runs in one process, not in 2; start it without torchrun"):
-        check_alone(2)
+        check_alone(2, "3D")
 
 
 def test_accumulated_terms_are_means(tmp_path: Path, lab: Path):

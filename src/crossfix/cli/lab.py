@@ -81,7 +81,7 @@ def reproduce(
     claim: Annotated[
         str,
         typer.Argument(
-            metavar="CLAIM", help="gengeo, dustbin, oracles, geolink, geolink-clouds; the last two need clouds of the training places."
+            metavar="CLAIM", help="gengeo, dustbin, oracles; geolink, geolink-clouds, fusion, which need clouds of the training places."
         ),
     ],
     root: Root,

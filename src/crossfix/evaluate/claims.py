@@ -19,6 +19,8 @@ from crossfix.models.point_branch import PointConfig
 from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig
 from crossfix.train.config import OptimConfig, SetData, TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
+from crossfix.train.ground import GroundViews
+from crossfix.train.panoramas import PanoramaAugment
 from crossfix.worlds.sets.worldsv1 import SIDE_M
 
 _PX = 64
@@ -28,6 +30,7 @@ _DIM = _SALAD.out_dim
 # Weaker than the default: at full strength the loss had fallen by 0.2 after 110 steps, with these by 0.4.
 _COLOUR = ColourConfig(brightness=0.1, contrast=0.25, saturation=0.4, gain=0.12, gamma=0.25, mixing=0.08, grey=0.06, haze=0.25, cutout=0.1)
 _REACH_M = 130.0  # half the diagonal of a satellite picture
+_LONE = TermsConfig(intra=0.0, mi=0.0, relation=0.0)  # clouds contrasted with pictures
 _LONGER = 1.35  # time of a step with all terms over that of the 2D network alone, measured
 
 
@@ -110,15 +113,9 @@ def geolink(*, small: bool = False) -> list[Trial]:
     GSR and UVRD stand on the contrast between clouds and pictures, without which the 3D branch would not learn.
     """
     made = _drone(MixVprConfig(channels=_DIM // 4, rows=4), small=small)
-    lone = TermsConfig(intra=0.0, mi=0.0, relation=0.0)
-    every = GeoLinkTraining()
+    lone, every = _LONE, GeoLinkTraining()
     fine = replace(every, sampling="random", radius_m=_REACH_M)  # keeps where things stand, and their size
-    grid = replace(
-        fine,
-        points=PointConfig(kind="grid", experts=0),
-        teacher="frozen",
-        terms=replace(lone, points=0.0, relation=1.0, scale="standard", predict=0.5),
-    )
+    grid = _grid()
     taught = replace(fine, teacher="frozen", teacher_steps=100 if small else 400, terms=TermsConfig(intra=0.0, mi=0.0, scale="standard"))
     told = replace(lone, points=0.0, heights=1.0, height_unit=3.0)  # a storey: at 10 m the term is a hundredth of the contrast
     heights = replace(fine, terms=told, satellite_side_m=SIDE_M)
@@ -175,12 +172,44 @@ def geolink_clouds(*, small: bool = False) -> list[Trial]:
     return [trials["all"], trials["base"], *(Trial(name, about, replace(made, geolink=chosen)) for name, about, chosen in kinds)]
 
 
+def _grid() -> GeoLinkTraining:
+    """A grid of the cloud's heights as a teacher that has nothing to learn."""
+    terms = replace(_LONE, points=0.0, relation=1.0, scale="standard", predict=0.5)
+    points = PointConfig(kind="grid", experts=0)
+    return GeoLinkTraining(points=points, teacher="frozen", terms=terms, sampling="random", radius_m=_REACH_M)
+
+
+def fusion(*, small: bool = False) -> list[Trial]:
+    """The join of both papers: any view and any heading in one model of shared clusters, with 3D in training; against each paper alone.
+
+    All variants take equally many steps of equally many places. Those of any view see a panorama of every other place besides, at about
+    twice the time a step, whose squares pass with all other pictures through one network.
+    """
+    drone = _drone(_SALAD, small=small)
+    arch = replace(drone.arch, squares=True)
+    mixed = PanoramaAugment(heading="free", fov_deg=(90.0, 360.0))
+    any_view = replace(drone, arch=arch, ground=GroundViews((_PX, 4 * _PX), share=0.5, augment=mixed))
+    data = SetData("worlds-v1", "train", "g2s", (_PX, 4 * _PX), _PX, draw="place")
+    ground = replace(drone, arch=arch, data=data, augment=mixed)
+    grid = _grid()
+    geolink = replace(drone, arch=replace(drone.arch, head=MixVprConfig(channels=_DIM // 4, rows=4)), geolink=GeoLinkTraining())
+    return [
+        Trial("fusion", "drones and panoramas, shared SALAD clusters, a grid of heights as teacher", replace(any_view, geolink=grid)),
+        Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(grid, clouds="wrong"))),
+        Trial("any-view", "the same without 3D", any_view),
+        Trial("gengeo", "GenGeo on drones alone", drone),
+        Trial("gengeo-ground", "GenGeo on panoramas alone", ground),
+        Trial("geolink", "GeoLink with all of the paper's terms, drones alone", geolink),
+    ]
+
+
 CLAIMS: dict[str, Callable[..., list[Trial]]] = {
     "gengeo": gengeo,
     "dustbin": dustbin,
     "oracles": oracles,
     "geolink": geolink,
     "geolink-clouds": geolink_clouds,
+    "fusion": fusion,
 }
 CLAIM_GROUPS: dict[str, tuple[str, ...]] = {
     "gengeo": ("seen", "near", "middle", "far", "unseen", "years later", "off-centre", "hidden"),
@@ -188,6 +217,18 @@ CLAIM_GROUPS: dict[str, tuple[str, ...]] = {
     "oracles": ("seen", "near", "middle", "far"),
     "geolink-clouds": ("seen", "near", "middle", "far", "unseen", "weather"),
     "geolink": ("seen", "near", "middle", "far", "unseen", "80 m", "300 m", "weather", "map to drone"),
+    "fusion": (
+        "seen",
+        "unseen",
+        "years later",
+        "weather",
+        "off-centre",
+        "hidden",
+        "map to drone",
+        "panorama",
+        "panorama, unseen",
+        "limited view",
+    ),
 }
 
 

@@ -19,7 +19,7 @@ from crossfix.losses.heights import TokenHeights
 from crossfix.losses.relation import Metric, Scale, relation_loss, spread
 from crossfix.losses.released import ReleasedInfoNCE
 
-_WEIGHTS = ("cross", "points", "intra", "mi", "relation", "predict", "heights")
+_WEIGHTS = ("cross", "points", "intra", "mi", "relation", "predict", "heights", "ground")
 Heights = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -50,6 +50,8 @@ class TermsConfig:
         relation: relation distillation (UVRD).
         predict: beyond the paper: how badly q tells the cloud's descriptor from a picture's, which is made smaller. The opposite of `mi`.
         heights: beyond the paper: tokens tell heights, see `TokenHeights`; needs targets.
+        ground: beyond the paper: panoramas with satellite, where batches have some beside drone pictures; a training gives it the weight
+            of its ground views.
         temperature: of all contrasts, at the start.
         label_smoothing: of all contrasts.
         contrast: "released" is the published code's loss with its slip, for comparison.
@@ -70,6 +72,7 @@ class TermsConfig:
     relation: float = 1.0
     predict: float = 0.0
     heights: float = 0.0
+    ground: float = 0.0
     temperature: float = 0.07
     label_smoothing: float = 0.1
     contrast: Literal["symmetric", "released"] = "symmetric"
@@ -127,8 +130,8 @@ class GeoLinkLosses(NamedTuple):
     Attributes:
         total: the weighted sum, whose gradients reach the pictures' network and the 3D branch, and not q.
         fit: q's own loss, whose gradients reach q alone; 0 where q is not used.
-        parts: each term before its weight, detached: cross, points, intra, mi, relation, predict, heights as far as they are used; fit;
-            clouds (how many pairs had one) and spread (see `relation.spread`).
+        parts: each term before its weight, detached: cross, points, intra, mi, relation, predict, heights, ground as far as they are used;
+            fit; clouds (how many pairs had one) and spread (see `relation.spread`).
     """
 
     total: torch.Tensor
@@ -164,7 +167,11 @@ class GeoLinkTerms(nn.Module):
             )
         self.config = config
         kind = ReleasedInfoNCE if config.contrast == "released" else InfoNCE
-        made = {name: kind(config.temperature, config.label_smoothing) for name in ("cross", "points", "intra") if getattr(config, name)}
+        made = {
+            name: kind(config.temperature, config.label_smoothing)
+            for name in ("cross", "points", "intra", "ground")
+            if getattr(config, name)
+        }
         self.contrast = nn.ModuleDict(made)
         self.club = Club(dim, point_dim, config.mi_hidden, bound=config.mi_bound) if config.mi or config.predict else None
         self.token_heights = TokenHeights(channels, config.height_kind, unit=config.height_unit) if config.heights else None
@@ -190,6 +197,7 @@ class GeoLinkTerms(nn.Module):
         satellite_BNC: torch.Tensor | None = None,
         drone_heights: Heights | None = None,
         satellite_heights: Heights | None = None,
+        ground_GD: torch.Tensor | None = None,
     ) -> GeoLinkLosses:
         """Add up the terms.
 
@@ -204,6 +212,7 @@ class GeoLinkTerms(nn.Module):
             satellite_BNC: tokens, where heights are told.
             drone_heights: (height_BN, seen_BN) of the drone's tokens; None: not known.
             satellite_heights: the same of the satellite's.
+            ground_GD: unit-norm descriptors of the first pairs' panoramas, where there are some.
 
         Raises:
             RunError: if a term is not finite; a contrast says of which pairs.
@@ -214,6 +223,9 @@ class GeoLinkTerms(nn.Module):
             parts["cross"] = self.contrast["cross"](drone_BD, satellite_BD, place_B)
         if config.intra:
             parts["intra"] = sum((self.contrast["intra"](own, own, place_B) for own in (drone_BD, satellite_BD)), drone_BD.new_zeros(()))
+        if config.ground and ground_GD is not None:
+            count = len(ground_GD)
+            parts["ground"] = self.contrast["ground"](ground_GD, satellite_BD[:count], None if place_B is None else place_B[:count])
         fit = drone_BD.new_zeros(())
         clouds = 0 if point_PQ is None else len(point_PQ)
         if config.uses_clouds and point_PQ is not None and clouds >= (3 if config.scale == "standard" else 2):

@@ -110,9 +110,9 @@ class Describer:
             fov_deg: likewise.
 
         Returns:
-            (B, R, D) float32 of unit norm; a picture's score is its best turn's.
+            (B, R, D) float32 of unit norm; a picture's score is its best turn's. Pictures from the ground stand upright: R is 1.
         """
-        turns = range(self.card.query_turns)
+        turns = range(1 if kind == "ground" else self.card.query_turns)
         turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
 
@@ -171,7 +171,8 @@ class Describer:
             raise ModelError(f"pictures cannot show {fov_deg:g} degrees of the horizon", mend="give more than 0 and at most 360")
         height, width = preprocessing.ground_hw
         if fov_deg < 360 and not isinstance(self._net.head, MixVpr):
-            width = max(1, round(width * fov_deg / 360 / self._net.encoder.stride)) * self._net.encoder.stride
+            step = self._net.encoder.step(height)
+            width = max(1, round(width * fov_deg / 360 / step)) * step
         return (height, width), preprocessing.ground_fit
 
     @torch.inference_mode()

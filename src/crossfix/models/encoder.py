@@ -6,6 +6,9 @@ Axes: B batch, C channels, H and W pixels, N tokens (row by row), D features.
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -34,6 +37,8 @@ class TokenEncoder(nn.Module):
             do (DINOv2 without registers: sampling step with an offset of 0.1, no antialiasing), "timm" always as timm does (exact size,
             antialiased). They differ for DINOv2 without registers only.
         trainable_blocks: see `train_last_blocks`; None: all of the network trains.
+        squares: encode pictures that are wider than high, panoramas, as squares side by side. Views of all kinds then pass through the
+            network at one size, and share its batch norms' statistics; what a square shows is not seen by the next.
         **timm_kwargs: passed to `timm.create_model`. ``final_norm=False`` takes a transformer's final norm away, after published weights
             were read.
 
@@ -50,11 +55,13 @@ class TokenEncoder(nn.Module):
         pretrained: bool | Path = False,
         positions: Positions = "original",
         trainable_blocks: int | None = None,
+        squares: bool = False,
         **timm_kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__()
         self.name = timm_name
         self.img_px = img_px
+        self.squares = squares
         self.net: Any  # a timm network; its attributes are not typed
         if not timm.is_model(timm_name.split(".")[0]):
             raise ModelError("timm has no such architecture", where=timm_name, mend="list them with timm.list_models()")
@@ -88,11 +95,18 @@ class TokenEncoder(nn.Module):
             ModelError: if the patches do not divide it, or it is smaller than a token of a convolutional network.
         """
         self._check_size(height, width)
+        if self.squares and width > height:
+            rows, columns = self.grid(height, height)
+            return rows, columns * (width // height)
         if self.is_transformer:
             return height // self.stride, width // self.stride
         with torch.no_grad():
             map_BDHW = copy.deepcopy(self.net).to("meta").eval()(torch.empty(1, 3, height, width, device="meta"))[-1]
         return int(map_BDHW.shape[2]), int(map_BDHW.shape[3])
+
+    def step(self, height: int) -> int:
+        """What the width of a picture of this height, in pixels, has to be a multiple of."""
+        return height if self.squares else self.stride
 
     def train_last_blocks(self, blocks: int) -> None:
         """Train only a transformer's last blocks and its final norm; everything before runs without gradients.
@@ -125,7 +139,7 @@ class TokenEncoder(nn.Module):
         """Encode pictures.
 
         Args:
-            img_BCHW: normalised RGB; any size that the patches divide, not necessarily square.
+            img_BCHW: normalised RGB; any size that the patches (and the squares) divide, not necessarily square.
 
         Returns:
             (tok_BND, cls_BD): patch tokens row by row, without class token and registers; the class token, or None if there is none.
@@ -133,8 +147,43 @@ class TokenEncoder(nn.Module):
         Raises:
             ModelError: as for `grid`.
         """
-        height, width = img_BCHW.shape[-2:]
-        self._check_size(height, width)
+        return self.together([img_BCHW])[0]
+
+    def together(self, views: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Encode several batches of pictures, as one batch where they have one size, so that they share statistics as they share weights.
+
+        Args:
+            views: pictures as `forward` takes them, each batch of any size.
+
+        Returns:
+            What `forward` gives for each.
+
+        Raises:
+            ModelError: as for `grid`.
+        """
+        for view in views:
+            self._check_size(*view.shape[-2:])
+        tiles = [_side_by_side(view) if self.squares else view for view in views]
+        if len({tile.shape[1:] for tile in tiles}) > 1:
+            return [self._whole(*self._encode(tile), len(view)) for tile, view in zip(tiles, views, strict=True)]
+        tok_BND, cls_BD = self._encode(torch.cat(tiles) if len(tiles) > 1 else tiles[0])
+        ends = list(accumulate(len(tile) for tile in tiles))
+        parts = [slice(end - len(tile), end) for end, tile in zip(ends, tiles, strict=True)]
+        return [
+            self._whole(tok_BND[part], None if cls_BD is None else cls_BD[part], len(view)) for part, view in zip(parts, views, strict=True)
+        ]
+
+    @staticmethod
+    def _whole(tok_BND: torch.Tensor, cls_BD: torch.Tensor | None, pictures: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Tokens of squares as those of the pictures they are of, row by row over each whole picture."""
+        squares = len(tok_BND) // pictures
+        if squares == 1:
+            return tok_BND, cls_BD
+        side, dim = math.isqrt(tok_BND.shape[1]), tok_BND.shape[2]
+        rows_BRSCD = tok_BND.reshape(pictures, squares, side, side, dim).transpose(1, 2)
+        return rows_BRSCD.reshape(pictures, -1, dim), None if cls_BD is None else cls_BD.reshape(pictures, squares, -1).mean(1)
+
+    def _encode(self, img_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         if not self.is_transformer:
             map_BDHW: torch.Tensor = self.net(img_BCHW)[-1]
             return map_BDHW.flatten(2).transpose(1, 2), None
@@ -171,10 +220,25 @@ class TokenEncoder(nn.Module):
                 where=self.name,
                 mend=f"resize to {_nearest(height, self.stride)} x {_nearest(width, self.stride)}",
             )
+        if self.squares and width > height and width % height:
+            raise ModelError(
+                f"pictures of {height} x {width} pixels do not divide into squares",
+                where=self.name,
+                mend=f"resize to {height} x {_nearest(width, height)}",
+            )
         if min(height, width) < self.stride:
             raise ModelError(
                 f"pictures of {height} x {width} pixels are smaller than a token of {self.stride}", where=self.name, mend="give larger ones"
             )
+
+
+def _side_by_side(img_BCHW: torch.Tensor) -> torch.Tensor:
+    """Pictures as squares, from left to right, all of the first picture before those of the second; no wider ones stay as they are."""
+    height, width = img_BCHW.shape[-2:]
+    if width <= height:
+        return img_BCHW
+    squares_BSCHH = img_BCHW.reshape(len(img_BCHW), -1, height, width // height, height).permute(0, 3, 1, 2, 4)
+    return squares_BSCHH.flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def _nearest(size: int, patch: int) -> int:

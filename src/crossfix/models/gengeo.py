@@ -86,6 +86,7 @@ class ArchConfig:
         separate_heads: queries (ground and drone) and satellite pictures have a head each, of the same sizes, behind one encoder: the
             ablation of GenGeo's shared clusters. Such a model describes nothing rightly without being told a picture's kind.
         trainable_blocks: how many of a transformer's last blocks train, see `TokenEncoder.train_last_blocks`; None: all of the encoder.
+        squares: panoramas are encoded as squares side by side, see `TokenEncoder`.
     """
 
     encoder: str
@@ -96,6 +97,7 @@ class ArchConfig:
     positions: Positions = "original"
     separate_heads: bool = field(default=False, metadata=LATER)
     trainable_blocks: int | None = field(default=None, metadata=LATER)
+    squares: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if refused := sorted(set(self.timm_kwargs) & _OURS):
@@ -179,6 +181,7 @@ def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:
             pretrained=pretrained,
             positions=config.positions,
             trainable_blocks=config.trainable_blocks,
+            squares=config.squares,
             **config.timm_kwargs,
         )
         rows, columns = encoder.grid(config.px, config.px)

@@ -72,6 +72,7 @@ class GeoLinkBatch(NamedTuple):
         turn_P: radians by which clouds are turned, counter-clockwise from above; None: north-up.
         drone_heights: (height_BN, seen_BN) of the drone's tokens, see `losses.heights`.
         satellite_heights: the same of the satellite's.
+        ground_GCHW: panoramas of the first pairs besides; None: none.
     """
 
     drone_BCHW: torch.Tensor
@@ -84,6 +85,7 @@ class GeoLinkBatch(NamedTuple):
     turn_P: torch.Tensor | None = None
     drone_heights: tuple[torch.Tensor, torch.Tensor] | None = None
     satellite_heights: tuple[torch.Tensor, torch.Tensor] | None = None
+    ground_GCHW: torch.Tensor | None = None
 
 
 class GeoLink(nn.Module):
@@ -124,14 +126,11 @@ class GeoLink(nn.Module):
             ModelError: if clouds do not fit the 3D branch, or pictures the encoder.
             RunError: if a loss is not finite.
         """
-        tok_BNC, cls_BC = self.model.encoder(torch.cat([batch.satellite_BCHW, batch.drone_BCHW]))
-        satellite_BNC, drone_BNC = tok_BNC.chunk(2)
-        head, satellite_head = self.model.head, self.model.head_of("satellite")
-        if head is satellite_head:
-            satellite_BD, drone_BD = head(tok_BNC, cls_BC).chunk(2)
-        else:
-            satellite_BC, drone_BC = (None, None) if cls_BC is None else cls_BC.chunk(2)
-            satellite_BD, drone_BD = satellite_head(satellite_BNC, satellite_BC), head(drone_BNC, drone_BC)
+        given = [batch.satellite_BCHW, batch.drone_BCHW, *([] if batch.ground_GCHW is None else [batch.ground_GCHW])]
+        seen = self.model.encoder.together(given)
+        heads = [self.model.head_of("satellite"), *[self.model.head] * (len(given) - 1)]
+        satellite_BD, drone_BD, *ground = (head(*tok) for head, tok in zip(heads, seen, strict=True))
+        satellite_BNC, drone_BNC = seen[0][0], seen[1][0]
         return self.terms(
             drone_BD,
             satellite_BD,
@@ -142,6 +141,7 @@ class GeoLink(nn.Module):
             satellite_BNC,
             batch.drone_heights,
             batch.satellite_heights,
+            ground[0] if ground else None,
         )
 
     def describe_clouds(self, batch: GeoLinkBatch) -> torch.Tensor | None:

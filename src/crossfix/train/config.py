@@ -11,6 +11,7 @@ from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig
 from crossfix.train.augment import AugmentConfig
 from crossfix.train.geolink import GeoLinkTraining
+from crossfix.train.ground import GroundViews
 from crossfix.train.panoramas import PanoramaAugment
 from crossfix.train.samplers import Neighbourhood
 from crossfix.worlds.pairs import BankPlan
@@ -116,6 +117,7 @@ class TrainConfig:
         recompute: activations inside the encoder's blocks are computed again in the backward pass instead of being kept: less memory, a
             third more time.
         geolink: training with point clouds beside the pictures, drone pictures of a data set only; None trains on pictures alone.
+        ground: panoramas of the same places beside a data set's drone pictures, for one model of both; None: without.
     """
 
     recipe: str
@@ -146,6 +148,7 @@ class TrainConfig:
     pretrained: bool = False
     recompute: bool = False
     geolink: GeoLinkTraining | None = None
+    ground: GroundViews | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "together", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):
@@ -175,10 +178,23 @@ class TrainConfig:
             if self.cached or self.tokens_weight > 0:
                 raise InputError("training with 3D keeps whole batches", where="training config", mend="leave out cached and tokens_weight")
 
+        if self.ground is not None:
+            if data is None or panoramas:
+                raise InputError("ground views go beside a data set's drone pictures", where="training config", mend="leave ground out")
+            if self.cached:
+                raise InputError("gradient caching is for pairs of two views", where="training config", mend="leave out cached or ground")
+
     @property
     def query_turns(self) -> Literal[1, 4]:
         """Quarter turns at which the model wants its queries described."""
         return 4 if isinstance(self.augment, AugmentConfig) and self.augment.upright else 1
+
+    @property
+    def panorama_hw(self) -> tuple[int, int] | None:
+        """Height and width of panoramas, where any are trained on."""
+        if self.ground is not None:
+            return self.ground.hw
+        return self.data.query_hw if isinstance(self.data, SetData) and self.data.panoramas else None
 
     def resolved(self, batches_per_epoch: int) -> TrainConfig:
         """The config with the steps that its epochs make, where it counts in epochs.
@@ -194,8 +210,9 @@ class TrainConfig:
         """The config as JSON holds it: nested dicts, tuples as lists."""
         plain = _plain({**dataclasses.asdict(self), "arch": self.arch.to_dict()})
         assert isinstance(plain, dict)
-        if self.geolink is None:
-            del plain["geolink"]  # runs of pictures alone go on where a version without 3D left them
+        for later in ("geolink", "ground"):
+            if plain[later] is None:
+                del plain[later]  # runs without go on where a version that did not know it left them
         return plain
 
 

@@ -17,6 +17,7 @@ from crossfix.data.dataset import Dataset, Task
 from crossfix.data.view import View
 from crossfix.errors import DataError
 from crossfix.train.config import SetData
+from crossfix.train.ground import GroundViews
 from crossfix.train.keys import numpy_generator
 from crossfix.train.mining import in_space
 from crossfix.train.reading import Reader
@@ -40,6 +41,7 @@ class DatasetSource:
         held_out: places kept for validation.
         seed: keys every draw.
         reader: reads the pictures.
+        ground: panoramas of the same places besides, of the same split.
 
     Attributes:
         fingerprint: digest of the names of the split's files and of which belong together: a copy at another place has the same.
@@ -51,8 +53,10 @@ class DatasetSource:
         DataError: where the copy is not whole, or has too few places.
     """
 
-    def __init__(self, dataset: Dataset, data: SetData, held_out: int, seed: int, reader: Reader) -> None:
-        self.data, self.seed, self._reader = data, seed, reader
+    def __init__(
+        self, dataset: Dataset, data: SetData, held_out: int, seed: int, reader: Reader, ground: GroundViews | None = None
+    ) -> None:
+        self.data, self.seed, self._reader, self._ground_views = data, seed, reader, ground
         self._task = task = dataset.task(data.split, data.direction)
         self.fingerprint = fingerprint(task, dataset.root)
         asked = [row for row, right in enumerate(task.positives) if len(right)]
@@ -74,12 +78,18 @@ class DatasetSource:
         self.clouds: CloudDraw | None = None
         self._queries = [rows for _, rows in train]
         self.place_N = np.array([place for place, _ in train], np.int64)
+        self._ground_task = None if ground is None else dataset.task(data.split, "g2s")
+        self._panoramas = self._by_place()
         self.world_N: Rows | None = None
         self.apart_NS = self._apart(number_of)
         self.position_N3 = self._positions()
         self.satellite_margin = 1.0
         self.knows_headings = all(task.query[row].heading_deg is not None for row in asked)
-        self.validation = self._validation()
+        self.validation = self._validation(task, self._held, "query")
+        self.ground = None
+        if self._ground_task is not None:
+            held_panoramas = [self._panoramas[rows[0]] for rows in ([task.query[row].place for row in held] for held in self._held)]
+            self.ground = self._validation(self._ground_task, held_panoramas, "ground")
         self.about = self._about()
 
     def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
@@ -95,7 +105,14 @@ class DatasetSource:
         query_B, gallery_B = (rows_J[part[0] :][: part[1]] for rows_J in (query_J, gallery_J))
         pictures = self._read("query", query_B), self._read("satellite", gallery_B)
         heading_B = np.array([task.query[row].heading_deg for row in query_B], np.float32) if self.knows_headings else None
-        return PairBatch(*pictures, self.place_N[row_J], ids, heading_B, neutral_JJ=neutral_JJ, first=part[0])
+        ground_GHWC = None
+        if self._ground_views is not None and self._ground_task is not None:
+            share_G = numpy_generator(self.seed, number, "panoramas").random(self._ground_views.of(len(row_J)))
+            asked = [task.query[row].place for row in query_J[: len(share_G)]]
+            ground_G = np.array([_pick(self._panoramas[place], share) for place, share in zip(asked, share_G, strict=True)], np.int64)
+            ground_GHWC = self._read("ground", ground_G)
+        query_BHWC, satellite_BHWC = pictures
+        return PairBatch(query_BHWC, satellite_BHWC, self.place_N[row_J], ids, heading_B, None, neutral_JJ, part[0], ground_GHWC)
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""
@@ -138,21 +155,38 @@ class DatasetSource:
             return np.pad(np.array(in_plane, np.float64), ((0, 0), (0, 1)))
         return None
 
-    def _validation(self) -> Validation:
+    def _by_place(self) -> dict[str, list[int]]:
+        """Panoramas of each place by its name.
+
+        Raises:
+            DataError: where a place has none.
+        """
+        if self._ground_task is None:
+            return {}
+        found: dict[str, list[int]] = {place: [] for place in self.places}
+        for row, view in enumerate(self._ground_task.query):
+            if view.place in found:
+                found[view.place].append(row)
+        if lacking := [place for place, rows in found.items() if not rows]:
+            what = f"{len(lacking)} of {len(found)} places have drone pictures and no panorama, {lacking[0]} the first"
+            raise DataError(what, where=self.data.split, mend="train without ground views, or complete the set")
+        return found
+
+    def _validation(self, task: Task, held: list[list[int]], side: Side) -> Validation:
         """Up to four queries of each held-out place, among the satellite pictures that are right for one of them."""
-        task = self._task
-        queries = [row for rows in self._held for row in _spread(rows, _VIEWS_HELD)]
+        queries = [row for rows in held for row in _spread(rows, _VIEWS_HELD)]
         gallery = np.unique(np.concatenate([task.positives[row] for row in queries]))
         own_QG = np.stack([np.isin(gallery, task.positives[row]) for row in queries])
 
-        def read(side: Side, rows: Rows) -> Bytes:
-            picked = np.asarray(queries, np.int64)[rows] if side == "query" else gallery[rows]
-            return self._read(side, picked)
+        def read(asked: Side, rows: Rows) -> Bytes:
+            return self._read(asked, gallery[rows] if asked == "satellite" else np.asarray(queries, np.int64)[rows])
 
-        return Validation(own_QG, len(self._held), read)
+        return Validation(own_QG, len(held), read, side)
 
     def _read(self, side: Side, rows: Rows) -> Bytes:
-        data = self.data
+        data, ground = self.data, self._ground_views
+        if side == "ground" and ground is not None and self._ground_task is not None:
+            return self._reader.read([self._ground_task.query[row] for row in rows], ground.hw, ground.fit)
         if side == "satellite":
             return self._reader.read([self._task.gallery[row] for row in rows], (data.satellite_px, data.satellite_px))
         return self._reader.read([self._task.query[row] for row in rows], data.query_hw, data.ground_fit if data.panoramas else "whole")

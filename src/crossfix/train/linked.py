@@ -6,6 +6,7 @@ Axes: B pairs, P clouds of a batch, N points, C channels, G tokens of a satellit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -77,7 +78,8 @@ def build_linked(config: TrainConfig, chosen: GeoLinkTraining) -> Linked:
         InputError: if networks and terms do not go together.
     """
     networks = GeoLinkConfig(config.arch, chosen.points, chosen.teacher)
-    return Linked(build_geolink(networks, chosen.terms.build, pretrained=config.pretrained))
+    terms = chosen.terms if config.ground is None else replace(chosen.terms, ground=config.ground.weight)
+    return Linked(build_geolink(networks, terms.build, pretrained=config.pretrained))
 
 
 class LinkBatches:
@@ -95,7 +97,7 @@ class LinkBatches:
 
     def __call__(self, batch: Prepared, place_J: Rows, number: int) -> GeoLinkBatch:
         """Micro-batch ``number`` as `GeoLink` takes it."""
-        made = GeoLinkBatch(batch.query_BCHW, batch.satellite_BCHW, batch.place_J)
+        made = GeoLinkBatch(batch.query_BCHW, batch.satellite_BCHW, batch.place_J, ground_GCHW=batch.ground_GCHW)
         if self._draw is None:
             return made
         drawn, device = self._draw(place_J, number), self._device
@@ -228,11 +230,11 @@ class _Made:
         return self._make(number)
 
 
-def check_alone(count: int) -> None:
-    """Refuse to train with 3D in several processes.
+def check_alone(count: int, what: str) -> None:
+    """Refuse to train in several processes with something that knows only one.
 
     Raises:
         InputError: where there are several.
     """
     if count > 1:
-        raise InputError(f"training with 3D runs in one process, not in {count}", mend="start it without torchrun")
+        raise InputError(f"training with {what} runs in one process, not in {count}", mend="start it without torchrun")

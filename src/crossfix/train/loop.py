@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -103,7 +103,9 @@ def train(
     given = Given(bank, root, workers, memory_gb, bank_progress, clouds, cloud_cache, cloud_progress)
     with joined() as process:
         if config.geolink is not None:
-            check_alone(process.count)
+            check_alone(process.count, "3D")
+        if config.ground is not None:
+            check_alone(process.count, "ground views")
         with process.first_alone():
             config, folder, pairs = open_run(config, run, given)
             todo = folder.results is None
@@ -153,7 +155,8 @@ class _Trainer:
             folder.cut_log(self.progress.step or -1)  # a run begun anew teaches its teacher, at step 0, again
         self.wrapped, *wrapped = self.fabric.setup(self.module, *optimizers.values())
         self.optimizers = dict(zip(optimizers, wrapped, strict=True))
-        self.prepare = Prepare(config, source.satellite_margin, model.encoder.stride, self.fabric.device)
+        multiple = model.encoder.step((config.panorama_hw or (config.arch.px,))[0])
+        self.prepare = Prepare(config, source.satellite_margin, multiple, self.fabric.device)
         self.link: LinkBatches | None = None
         if config.geolink is not None:
             grid = model.encoder.grid(config.arch.px, config.arch.px)
@@ -276,15 +279,18 @@ class _Trainer:
     def _describe(self, model: GenGeo, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
         model.eval()
         with torch.inference_mode(), self.fabric.autocast():
-            desc_BD: torch.Tensor = model(self.prepare.plain(picture_BHWC, side), side)
+            desc_BD: torch.Tensor = model(self.prepare.plain(picture_BHWC, side), "satellite" if side == "satellite" else "query")
         return desc_BD.float()
 
     def _validate(self) -> None:
         model = self.module.model if self.average is None else self.average
         describe = partial(self._describe, model)
         scores = validate(self.source.validation, describe, 2 * self.config.batch, turns=self.config.query_turns)
+        if self.source.ground is not None:
+            ground = validate(self.source.ground, describe, 2 * self.config.batch)
+            scores |= {f"ground_{name}": value for name, value in ground.items() if name != "places"}
         self._write({"step": self.progress.step, "validation": scores})
-        if scores["r1"] >= self.progress.best.get("r1", -1.0):
+        if _level(scores) >= _level(self.progress.best):
             self.progress.best = {"step": self.progress.step, **scores}
             self.best = {name: tensor.clone() for name, tensor in tensors_of(model).items()}
 
@@ -347,17 +353,27 @@ class _Trainer:
         write_json(self.folder.path / "results.json", results | {"sha256": card.sha256})
 
 
+def _level(scores: Mapping[str, float]) -> float:
+    """The mean R@1 over kinds of queries, by which weights are kept."""
+    found = [scores[name] for name in ("r1", "ground_r1") if name in scores]
+    return sum(found) / len(found) if found else -1.0
+
+
 def _siamese(config: TrainConfig) -> Siamese:
     model = build(config.arch, pretrained=config.pretrained)
     tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
-    return Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
+    made = Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
+    if config.ground is not None:
+        made.ground, made.ground_weight = InfoNCE(config.temperature, config.label_smoothing), config.ground.weight
+    return made
 
 
 def _preprocessing(config: TrainConfig) -> Preprocessing:
-    data = config.data
-    if isinstance(data, SetData) and data.panoramas:
-        return Preprocessing(config.arch.px, config.mean, config.std, ground_hw=data.query_hw, ground_fit=data.ground_fit)
-    return Preprocessing(config.arch.px, config.mean, config.std)
+    given = config.arch.px, config.mean, config.std
+    if config.panorama_hw is None:
+        return Preprocessing(*given)
+    ground_fit = config.ground.fit if config.ground is not None else cast("SetData", config.data).ground_fit
+    return Preprocessing(*given, ground_hw=config.panorama_hw, ground_fit=ground_fit)
 
 
 class _Window:

@@ -81,7 +81,7 @@ def _open_set(
     if given.root is None:
         raise InputError(f"this recipe trains on {data.name}", where=config.recipe, mend=f"say where it is: --data {data.name}:ROOT")
     dataset = open_dataset(data.name, given.root)
-    source = DatasetSource(dataset, data, config.held_out, config.seed, Reader(given.workers, given.memory_gb))
+    source = DatasetSource(dataset, data, config.held_out, config.seed, Reader(given.workers, given.memory_gb), config.ground)
     if config.query_turns == 4 and not source.knows_headings:
         raise InputError(f"{data.name} {data.split} does not say how its pictures lie", where=config.recipe, mend="leave upright out")
     extra = {} if config.geolink is None else _add_clouds(config, config.geolink, source, dataset.root, run, given)

@@ -71,6 +71,7 @@ class BankSource:
         worlds = bank.truth.get("world_seed")
         self.world_N: Rows | None = None if worlds is None else np.asarray(worlds)[self.place_N]
         self.apart_NS: Rows | None = None
+        self.ground: Validation | None = None
         self.position_N3: npt.NDArray[np.float64] | None = None
         self.satellite_margin = SATELLITE_MARGIN
         self.clouds: CloudDraw | None = None

@@ -13,6 +13,7 @@ import torch
 
 from crossfix.train.augment import AugmentConfig, augment, plain
 from crossfix.train.config import TrainConfig
+from crossfix.train.ground import GroundViews, rolled
 from crossfix.train.keys import torch_generator
 from crossfix.train.overlap import points_on_map
 from crossfix.train.panoramas import PanoramaAugment, middle, spoil, turn_together
@@ -33,6 +34,7 @@ class Prepared(NamedTuple):
     """A micro-batch as the network takes it. Panoramas have another size than satellite pictures.
 
     ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
+    ``ground_GCHW``: panoramas of the first pairs, besides.
     """
 
     satellite_BCHW: torch.Tensor
@@ -41,6 +43,7 @@ class Prepared(NamedTuple):
     points: Points | None
     neutral_JJ: torch.Tensor | None
     warp_B23: torch.Tensor | None = None
+    ground_GCHW: torch.Tensor | None = None
 
 
 class Prepare:
@@ -68,11 +71,12 @@ class Prepare:
             satellite_BCHW, query_BCHW, points, warp_B23 = self._drones(batch, number, step, chosen)
         place_J = torch.from_numpy(batch.place_J).to(self.device)
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
-        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), place_J, points, neutral_JJ, warp_B23)
+        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number)
+        return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), *known)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
         """Pictures without augmentation, as the deployed model sees them."""
-        if isinstance(self.config.augment, PanoramaAugment):  # stored as the network takes them
+        if side == "ground" or isinstance(self.config.augment, PanoramaAugment):  # stored as the network takes them
             img_BCHW = self._floats(picture_BHWC)
         else:
             stored = torch.from_numpy(picture_BHWC).to(self.device)
@@ -88,18 +92,44 @@ class Prepare:
         satellite_BCHW = spoil(self._floats(batch.satellite_BHWC), chosen, chosen.satellite_grid, draws("satellite"))
         ground_BCHW = spoil(self._floats(batch.query_BHWC), chosen, chosen.ground_grid, draws("ground"))
         ground_BCHW, satellite_BCHW = turn_together(ground_BCHW, satellite_BCHW, chosen, draws("turn"))
-        if chosen.fov_deg is not None:
-            low, high = chosen.fov_deg
-            fov_deg = low + (high - low) * float(torch.rand((), generator=torch_generator(seed, number, "fov")))
-            ground_BCHW = middle(ground_BCHW, fov_deg, self.multiple)
+        ground_BCHW = self._narrowed(ground_BCHW, chosen, number)
         last = torch.channels_last
         return satellite_BCHW.contiguous(memory_format=last), ground_BCHW.contiguous(memory_format=last)
+
+    def _narrowed(self, ground_BCHW: torch.Tensor, chosen: PanoramaAugment, number: int) -> torch.Tensor:
+        """The middle of panoramas, as wide as is drawn for their batch, where a field of view is."""
+        if chosen.fov_deg is None:
+            return ground_BCHW
+        low, high = chosen.fov_deg
+        fov_deg = low + (high - low) * float(torch.rand((), generator=torch_generator(self.config.seed, number, "fov")))
+        return middle(ground_BCHW, fov_deg, self.multiple)
+
+    def _ground(self, batch: PairBatch, number: int) -> torch.Tensor | None:
+        """Panoramas beside drone pictures."""
+        chosen: GroundViews | None = self.config.ground
+        if batch.ground_GHWC is None or chosen is None:
+            return None
+        count = len(batch.ground_GHWC)
+
+        def draws(what: str) -> Iterator[torch.Generator]:
+            return (torch_generator(self.config.seed, number, f"{what}/{row}") for row in range(count))
+
+        ground_GCHW = spoil(self._floats(batch.ground_GHWC), chosen.augment, chosen.augment.ground_grid, draws("ground"))
+        ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[:count], draws("turn"))
+        ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
+        return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last))
+
+    def _mirrored(self, batch: PairBatch, number: int) -> torch.Tensor:
+        """Whose pictures, all of a place, are mirrored."""
+        chosen = self.config.augment
+        mirrors = isinstance(chosen, AugmentConfig) and chosen.mirror
+        return torch.rand(len(batch.query_BHWC), generator=self._draws(batch, number, "mirror")) < (0.5 if mirrors else 0.0)
 
     def _drones(
         self, batch: PairBatch, number: int, step: int, chosen: AugmentConfig
     ) -> tuple[torch.Tensor, torch.Tensor, Points | None, torch.Tensor]:
         px, strength, count = self.config.arch.px, chosen.strength(step), len(batch.query_BHWC)
-        mirror_B = torch.rand(count, generator=self._draws(batch, number, "mirror")) < (0.5 if chosen.mirror else 0.0)
+        mirror_B = self._mirrored(batch, number)
         turn_B = self.turns(batch, number)
         views, warps = [], []
         for name, picture_BHWC, warp, margin in (

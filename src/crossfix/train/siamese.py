@@ -30,14 +30,26 @@ class Siamese(nn.Module):
         loss: of descriptors.
         tokens: loss of tokens; None leaves it out.
         tokens_weight: its weight.
+        ground: loss of panoramas' descriptors against satellite pictures', where batches have panoramas beside drone pictures.
+        ground_weight: its weight.
     """
 
-    def __init__(self, model: GenGeo, loss: InfoNCE, tokens: Correspondence | None, tokens_weight: float) -> None:
+    def __init__(
+        self,
+        model: GenGeo,
+        loss: InfoNCE,
+        tokens: Correspondence | None,
+        tokens_weight: float,
+        ground: InfoNCE | None = None,
+        ground_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
         self.tokens = tokens
         self.tokens_weight = tokens_weight
+        self.ground = ground
+        self.ground_weight = ground_weight
 
     @property
     def temperature(self) -> float:
@@ -47,7 +59,12 @@ class Siamese(nn.Module):
     def forward(self, batch: Prepared) -> torch.Tensor:
         """The loss. Views of one size pass as one batch, so that they share their normalisation statistics as they share the weights."""
         encoder, head, satellite_head = self.model.encoder, self.model.head, self.model.head_of("satellite")
-        if batch.satellite_BCHW.shape == batch.query_BCHW.shape and head is satellite_head:
+        ground_GD = None
+        if batch.ground_GCHW is not None:
+            seen = encoder.together([batch.satellite_BCHW, batch.query_BCHW, batch.ground_GCHW])
+            (satellite_BND, _), (query_BND, _), _ = seen
+            satellite_BD, query_BD, ground_GD = (one(*tok) for one, tok in zip((satellite_head, head, head), seen, strict=True))
+        elif batch.satellite_BCHW.shape == batch.query_BCHW.shape and head is satellite_head:
             tok_BND, cls_BD = encoder(torch.cat([batch.satellite_BCHW, batch.query_BCHW]))
             satellite_BD, query_BD = head(tok_BND, cls_BD).chunk(2)
             satellite_BND, query_BND = tok_BND.chunk(2)
@@ -56,6 +73,9 @@ class Siamese(nn.Module):
             query_BND, query_cls = encoder(batch.query_BCHW)
             satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
         loss = self.compare(batch, query_BD, satellite_BD)
+        if self.ground is not None and ground_GD is not None:
+            count = len(ground_GD)
+            loss = loss + self.ground_weight * self.ground(ground_GD, satellite_BD[:count], batch.place_J[:count])
         if self.tokens is None or batch.points is None:
             return loss
         points = batch.points

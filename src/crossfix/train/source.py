@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Bytes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
-Side = Literal["query", "satellite"]
+Side = Literal["query", "satellite", "ground"]
+"""Whose pictures; "ground" are panoramas beside drone pictures, which are the queries then."""
 Part = tuple[int, int]
 """The first row of a micro-batch that counts, and how many do; of `WHOLE`, all."""
 WHOLE: Part = (0, sys.maxsize)
@@ -41,6 +42,7 @@ class PairBatch:
         poses: of the drone pictures, where they are known.
         neutral_JJ: bool, whether satellite picture j is neither right nor wrong for query i; None: none is.
         first: row of the micro-batch whose pictures are the first ones.
+        ground_GHWC: panoramas of the first pairs, uint8, where drone pictures and they are trained on together.
     """
 
     query_BHWC: Bytes
@@ -51,6 +53,7 @@ class PairBatch:
     poses: Poses | None = None
     neutral_JJ: npt.NDArray[np.bool_] | None = None
     first: int = 0
+    ground_GHWC: Bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class Validation:
         own_QG: bool, which gallery pictures are right for each query; at least one.
         places: number of places.
         read: pictures of a side by their rows, (rows, H, W, 3) uint8.
+        side: of the queries.
     """
 
     own_QG: npt.NDArray[np.bool_]
     places: int
     read: Callable[[Side, Rows], Bytes]
+    side: Side = "query"
 
 
 class PairSource(Protocol):
@@ -79,6 +84,7 @@ class PairSource(Protocol):
         position_N3: of each training pair in metres, in space: neighbours are near by their straight distance; None where nobody knows.
         satellite_margin: how many sides of the chip a stored satellite picture spans.
         validation: the held-out places.
+        ground: the held-out places with their panoramas as queries, read as the side "ground"; None where there are none besides.
         clouds: point clouds of the places; None where none are wanted.
         about: what it is, for the model's card.
     """
@@ -89,6 +95,7 @@ class PairSource(Protocol):
     position_N3: npt.NDArray[np.float64] | None
     satellite_margin: float
     validation: Validation
+    ground: Validation | None
     clouds: CloudDraw | None
     about: str
 

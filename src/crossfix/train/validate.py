@@ -37,9 +37,9 @@ def validate(held: Validation, describe: Describe, batch: int, turns: int = 1) -
     gallery_GD = torch.cat([describe(held.read("satellite", part), "satellite") for part in _parts(gallery, batch)])
     ranks = []
     for part in _parts(queries, batch):
-        pictures, own_BG = held.read("query", part), torch.from_numpy(held.own_QG[part]).to(gallery_GD.device)
+        pictures, own_BG = held.read(held.side, part), torch.from_numpy(held.own_QG[part]).to(gallery_GD.device)
         turned = (np.rot90(pictures, turn, axes=(1, 2)).copy() if turn else pictures for turn in range(turns))
-        sim_BG = torch.stack([describe(picture, "query") @ gallery_GD.T for picture in turned]).amax(0)
+        sim_BG = torch.stack([describe(picture, held.side) @ gallery_GD.T for picture in turned]).amax(0)
         if not torch.isfinite(sim_BG).all():
             raise RunError("the model gives descriptors that are not finite", where="validation", mend="lower the learning rate")
         best_B1 = sim_BG.masked_fill(~own_BG, -torch.inf).amax(1, keepdim=True)
