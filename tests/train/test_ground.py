@@ -23,10 +23,12 @@ from crossfix.train.dataset_source import DatasetSource
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.ground import GroundViews, rolled
 from crossfix.train.loop import train
+from crossfix.train.pairs import BankSource
 from crossfix.train.panoramas import PanoramaAugment
 from crossfix.train.prepare import Prepare, Prepared
 from crossfix.train.reading import Reader
 from crossfix.train.siamese import Siamese
+from crossfix.worlds.pairs import BankPlan, PairBank, make_pair_bank
 from lab_clouds import write_lab_with_clouds
 
 STILL = PanoramaAugment(jitter=0.0, sharpness=0.0, cut=0.0)
@@ -82,11 +84,19 @@ def test_held_out_places_are_asked_for_by_panoramas_too(lab: Path):
     assert opened(lab, dataclasses.replace(BOTH, ground=None)).ground is None
 
 
-def test_places_without_a_panorama_are_told_of(tmp_path: Path):
+def test_places_without_a_panorama_show_none(tmp_path: Path):
     lab = write_lab_with_clouds(tmp_path / "lab", trained=6)
     table = lab / "train" / "images.csv"
-    table.write_text("".join(line for line in table.read_text().splitlines(keepends=True) if "ground/00002" not in line))
-    with pytest.raises(DataError, match="1 of 6 places have drone pictures and no panorama"):
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if not line.startswith(("ground/00002", "ground/00005"))))
+    source = opened(lab, dataclasses.replace(BOTH, held_out=1, ground=GroundViews((32, 128), share=1.0, augment=STILL)))
+    batch = source.read(np.arange(5), 0)
+    assert batch.ground_row_G is not None
+    shown = {source.places[place].rpartition("-")[2] for place in batch.place_J[batch.ground_row_G]}
+    assert shown == {source.places[place].rpartition("-")[2] for place in batch.place_J} - {"00002", "00005"}
+    assert opened(lab, dataclasses.replace(BOTH, held_out=2)).read(batch.ground_row_G[:1], 0).ground_GHWC is None, "one has no negatives"
+    table.write_text("".join(line for line in lines if not line.startswith("ground/")))
+    with pytest.raises(DataError, match="holds no ground views"):
         opened(lab)
 
 
@@ -125,8 +135,10 @@ def test_the_loss_is_that_of_both_contrasts():
     module = Siamese(model, InfoNCE(), None, 0.0, InfoNCE(), 0.5).eval()
     satellite, drone, ground = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32), torch.randn(2, 3, 32, 128)
     place = torch.tensor([3, 1, 4, 5])
-    found = module(Prepared(satellite, drone, place, None, None, None, ground))
-    first, second = (InfoNCE()(model(one), model(satellite)[: len(one)], place[: len(one)]) for one in (drone, ground))
+    found = module(Prepared(satellite, drone, place, None, None, None, ground, torch.tensor([3, 1])))
+    rows = (torch.arange(4), torch.tensor([3, 1]))
+    views = zip((drone, ground), rows, strict=True)
+    first, second = (InfoNCE()(model(one), model(satellite)[row], place[row]) for one, row in views)
     torch.testing.assert_close(found, first + 0.5 * second)
 
 
@@ -167,8 +179,58 @@ def test_3d_guides_a_training_of_both(tmp_path: Path, lab: Path):
     assert all(one["ground"] > 0 and one["points"] > 0 for one in terms)
 
 
+# Banks of worlds
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> PairBank:
+    plan = BankPlan(("suburb",), 8, seed=3, px=32, epochs=1, views=2, side_m=(120.0, 330.0), panoramas=2, panorama_px=32)
+    return make_pair_bank(tmp_path_factory.mktemp("bank"), plan, workers=1)
+
+
+def test_a_bank_has_panoramas_of_places_with_small_chips(bank: PairBank):
+    assert bank.ground is not None
+    assert bank.ground.shape == (8, 2, 32, 128, 3)
+    assert 0 < bank.has_ground.sum() < 8
+    assert (bank.truth["side_m"][bank.has_ground] <= 260).all()
+    for place in range(8):
+        assert (bank.ground[place].reshape(2, -1).std(1) > 5).all() == bank.has_ground[place]
+    assert not np.array_equal(*bank.ground[np.flatnonzero(bank.has_ground)[0]]), "two days"
+
+
+def test_panoramas_change_nothing_else_in_a_bank(bank: PairBank, tmp_path: Path):
+    plan = dataclasses.replace(bank.plan, panoramas=0, panorama_px=64)
+    other = make_pair_bank(tmp_path / "bank", plan, workers=1)
+    np.testing.assert_array_equal(other.satellite, bank.satellite)
+    np.testing.assert_array_equal(other.drone, bank.drone)
+    assert other.ground is None
+    assert not other.has_ground.any()
+    assert set(json.loads((tmp_path / "bank/meta.json").read_text())["plan"]) & {"panoramas", "panorama_px"} == set()
+
+
+def test_a_bank_is_trained_on_with_its_panoramas(bank: PairBank, tmp_path: Path):
+    views = GroundViews((32, 128), share=1.0, augment=STILL)
+    config = dataclasses.replace(BOTH, data=bank.plan, ground=views, held_out=3, tokens_weight=1.0)
+    results = train(config, tmp_path / "run", bank=bank, workers=1).results
+    assert results["steps"] == 4
+    source = BankSource(bank, 3, 0, views)
+    batch = source.read(np.arange(5), 1)
+    assert batch.ground_GHWC is not None
+    assert batch.ground_row_G is not None
+    assert batch.ground_row_G.tolist() == np.flatnonzero(bank.has_ground[batch.place_J]).tolist()
+    for row, picture in zip(batch.ground_row_G, batch.ground_GHWC, strict=True):
+        assert any(np.array_equal(picture, one) for one in bank.ground[batch.place_J[row]])  # type: ignore[index]
+    if source.ground is not None:
+        held = source.ground.own_QG.argmax(1)
+        np.testing.assert_array_equal(source.ground.read("ground", np.arange(len(held))), bank.ground[source.held_rows[held], 0])  # type: ignore[index]
+    with pytest.raises(InputError, match="32 x 128, the config's 32 x 64"):
+        BankSource(bank, 3, 0, GroundViews((32, 64)))
+    with pytest.raises(InputError, match="the bank has no panoramas"):
+        BankSource(PairBank(bank.satellite, bank.drone, bank.truth, bank.plan), 3, 0, views)
+
+
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(InputError, match="beside a data set's drone pictures"):
+    with pytest.raises(InputError, match="go beside drone pictures"):
         dataclasses.replace(BOTH, data=SetData("cvusa", "train", "g2s", (32, 128), 32), augment=PanoramaAugment())
     with pytest.raises(InputError, match="gradient caching"):
         dataclasses.replace(BOTH, cached=2)

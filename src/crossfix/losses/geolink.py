@@ -6,7 +6,7 @@ Axes: B pairs, P pairs that have a cloud, D entries of a picture's descriptor, Q
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -72,7 +72,7 @@ class TermsConfig:
     relation: float = 1.0
     predict: float = 0.0
     heights: float = 0.0
-    ground: float = 0.0
+    ground: float = field(default=0.0, metadata={"later": True})
     temperature: float = 0.07
     label_smoothing: float = 0.1
     contrast: Literal["symmetric", "released"] = "symmetric"
@@ -198,6 +198,7 @@ class GeoLinkTerms(nn.Module):
         drone_heights: Heights | None = None,
         satellite_heights: Heights | None = None,
         ground_GD: torch.Tensor | None = None,
+        ground_row_G: torch.Tensor | None = None,
     ) -> GeoLinkLosses:
         """Add up the terms.
 
@@ -212,7 +213,8 @@ class GeoLinkTerms(nn.Module):
             satellite_BNC: tokens, where heights are told.
             drone_heights: (height_BN, seen_BN) of the drone's tokens; None: not known.
             satellite_heights: the same of the satellite's.
-            ground_GD: unit-norm descriptors of the first pairs' panoramas, where there are some.
+            ground_GD: unit-norm descriptors of panoramas, where there are some.
+            ground_row_G: which pair each panorama belongs to.
 
         Raises:
             RunError: if a term is not finite; a contrast says of which pairs.
@@ -223,9 +225,9 @@ class GeoLinkTerms(nn.Module):
             parts["cross"] = self.contrast["cross"](drone_BD, satellite_BD, place_B)
         if config.intra:
             parts["intra"] = sum((self.contrast["intra"](own, own, place_B) for own in (drone_BD, satellite_BD)), drone_BD.new_zeros(()))
-        if config.ground and ground_GD is not None:
-            count = len(ground_GD)
-            parts["ground"] = self.contrast["ground"](ground_GD, satellite_BD[:count], None if place_B is None else place_B[:count])
+        if config.ground and ground_GD is not None and ground_row_G is not None:
+            own_G = None if place_B is None else place_B[ground_row_G]
+            parts["ground"] = self.contrast["ground"](ground_GD, satellite_BD[ground_row_G], own_G)
         fit = drone_BD.new_zeros(())
         clouds = 0 if point_PQ is None else len(point_PQ)
         if config.uses_clouds and point_PQ is not None and clouds >= (3 if config.scale == "standard" else 2):

@@ -72,7 +72,8 @@ class GeoLinkBatch(NamedTuple):
         turn_P: radians by which clouds are turned, counter-clockwise from above; None: north-up.
         drone_heights: (height_BN, seen_BN) of the drone's tokens, see `losses.heights`.
         satellite_heights: the same of the satellite's.
-        ground_GCHW: panoramas of the first pairs besides; None: none.
+        ground_GCHW: panoramas of some pairs besides; None: none.
+        ground_row_G: which pair each of them belongs to.
     """
 
     drone_BCHW: torch.Tensor
@@ -86,6 +87,7 @@ class GeoLinkBatch(NamedTuple):
     drone_heights: tuple[torch.Tensor, torch.Tensor] | None = None
     satellite_heights: tuple[torch.Tensor, torch.Tensor] | None = None
     ground_GCHW: torch.Tensor | None = None
+    ground_row_G: torch.Tensor | None = None
 
 
 class GeoLink(nn.Module):
@@ -142,6 +144,7 @@ class GeoLink(nn.Module):
             batch.drone_heights,
             batch.satellite_heights,
             ground[0] if ground else None,
+            batch.ground_row_G,
         )
 
     def describe_clouds(self, batch: GeoLinkBatch) -> torch.Tensor | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from crossfix.data.dataset import Direction
 from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig
+from crossfix.models.heads import LATER
 from crossfix.train.augment import AugmentConfig
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.ground import GroundViews
@@ -117,7 +118,7 @@ class TrainConfig:
         recompute: activations inside the encoder's blocks are computed again in the backward pass instead of being kept: less memory, a
             third more time.
         geolink: training with point clouds beside the pictures, drone pictures of a data set only; None trains on pictures alone.
-        ground: panoramas of the same places beside a data set's drone pictures, for one model of both; None: without.
+        ground: panoramas of the same places beside drone pictures, for one model of both; None: without.
     """
 
     recipe: str
@@ -147,8 +148,8 @@ class TrainConfig:
     licence: str = "Apache-2.0"
     pretrained: bool = False
     recompute: bool = False
-    geolink: GeoLinkTraining | None = None
-    ground: GroundViews | None = None
+    geolink: GeoLinkTraining | None = field(default=None, metadata=LATER)
+    ground: GroundViews | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "together", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):
@@ -179,8 +180,8 @@ class TrainConfig:
                 raise InputError("training with 3D keeps whole batches", where="training config", mend="leave out cached and tokens_weight")
 
         if self.ground is not None:
-            if data is None or panoramas:
-                raise InputError("ground views go beside a data set's drone pictures", where="training config", mend="leave ground out")
+            if panoramas:
+                raise InputError("ground views go beside drone pictures", where="training config", mend="leave ground out")
             if self.cached:
                 raise InputError("gradient caching is for pairs of two views", where="training config", mend="leave out cached or ground")
 
@@ -208,21 +209,28 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON holds it: nested dicts, tuples as lists."""
-        plain = _plain({**dataclasses.asdict(self), "arch": self.arch.to_dict()})
+        plain = _plain(self)
         assert isinstance(plain, dict)
-        for later in ("geolink", "ground"):
-            if plain[later] is None:
-                del plain[later]  # runs without go on where a version that did not know it left them
-        return plain
+        return plain | {"arch": _plain(self.arch.to_dict())}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Turn tuples into lists all the way down, as reading the JSON back would."""
+    """Configs as dicts and tuples as lists all the way down, as reading the JSON back would give them.
+
+    Fields that came later and hold their default are left out: runs go on where a version that did not know them left them.
+    """
+    if dataclasses.is_dataclass(value):
+        known = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not _silent(f, getattr(value, f.name))}
+        return {name: _plain(item) for name, item in known.items()}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _silent(known: dataclasses.Field[Any], value: Any) -> bool:  # noqa: ANN401
+    return bool(known.metadata.get("later")) and value == known.default
 
 
 def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str | None:

@@ -86,10 +86,10 @@ class DatasetSource:
         self.satellite_margin = 1.0
         self.knows_headings = all(task.query[row].heading_deg is not None for row in asked)
         self.validation = self._validation(task, self._held, "query")
-        self.ground = None
-        if self._ground_task is not None:
-            held_panoramas = [self._panoramas[rows[0]] for rows in ([task.query[row].place for row in held] for held in self._held)]
-            self.ground = self._validation(self._ground_task, held_panoramas, "ground")
+        held_panoramas = [self._panoramas.get(task.query[rows[0]].place, []) for rows in self._held]
+        self.ground: Validation | None = None
+        if self._ground_task is not None and any(held_panoramas):
+            self.ground = self._validation(self._ground_task, [rows for rows in held_panoramas if rows], "ground")
         self.about = self._about()
 
     def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
@@ -105,14 +105,15 @@ class DatasetSource:
         query_B, gallery_B = (rows_J[part[0] :][: part[1]] for rows_J in (query_J, gallery_J))
         pictures = self._read("query", query_B), self._read("satellite", gallery_B)
         heading_B = np.array([task.query[row].heading_deg for row in query_B], np.float32) if self.knows_headings else None
-        ground_GHWC = None
+        ground_GHWC, row_G = None, None
         if self._ground_views is not None and self._ground_task is not None:
-            share_G = numpy_generator(self.seed, number, "panoramas").random(self._ground_views.of(len(row_J)))
-            asked = [task.query[row].place for row in query_J[: len(share_G)]]
-            ground_G = np.array([_pick(self._panoramas[place], share) for place, share in zip(asked, share_G, strict=True)], np.int64)
-            ground_GHWC = self._read("ground", ground_G)
+            asked = [self._panoramas[task.query[row].place] for row in query_J]
+            row_G = np.flatnonzero([len(panoramas) > 0 for panoramas in asked])[: self._ground_views.of(len(row_J))]
+            share_J = numpy_generator(self.seed, number, "panoramas").random(len(row_J))
+            ground_G = np.array([_pick(asked[row], share_J[row]) for row in row_G], np.int64)
+            ground_GHWC, row_G = (self._read("ground", ground_G), row_G) if len(row_G) > 1 else (None, None)
         query_BHWC, satellite_BHWC = pictures
-        return PairBatch(query_BHWC, satellite_BHWC, self.place_N[row_J], ids, heading_B, None, neutral_JJ, part[0], ground_GHWC)
+        return PairBatch(query_BHWC, satellite_BHWC, self.place_N[row_J], ids, heading_B, None, neutral_JJ, part[0], ground_GHWC, row_G)
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""
@@ -156,10 +157,10 @@ class DatasetSource:
         return None
 
     def _by_place(self) -> dict[str, list[int]]:
-        """Panoramas of each place by its name.
+        """Panoramas of each place by its name; a place may have none.
 
         Raises:
-            DataError: where a place has none.
+            DataError: where none has any.
         """
         if self._ground_task is None:
             return {}
@@ -167,9 +168,8 @@ class DatasetSource:
         for row, view in enumerate(self._ground_task.query):
             if view.place in found:
                 found[view.place].append(row)
-        if lacking := [place for place, rows in found.items() if not rows]:
-            what = f"{len(lacking)} of {len(found)} places have drone pictures and no panorama, {lacking[0]} the first"
-            raise DataError(what, where=self.data.split, mend="train without ground views, or complete the set")
+        if not any(found.values()):
+            raise DataError("no place has drone pictures and a panorama", where=self.data.split, mend="train without ground views")
         return found
 
     def _validation(self, task: Task, held: list[list[int]], side: Side) -> Validation:

@@ -20,12 +20,12 @@ from crossfix.train.panoramas import PanoramaAugment
 class GroundViews:
     """What a training with drone pictures adds, so that its model describes panoramas too.
 
-    The first places of each batch show a panorama besides, which is contrasted with their satellite pictures. All pictures of a batch pass
-    through the network together; where its architecture encodes panoramas as squares, as one.
+    The first places of each batch that have a panorama show it besides, and it is contrasted with their satellite pictures. All pictures of
+    a batch pass through the network together; where its architecture encodes panoramas as squares, as one.
 
     Attributes:
         hw: height and width that panoramas are resized to.
-        share: of a batch's places, how many show one. A panorama of four squares costs as much as four drone pictures.
+        share: of a batch's places, how many show one at most. A panorama of four squares costs as much as four drone pictures.
         weight: of their contrast with satellite pictures.
         fit: see `Preprocessing.ground_fit`.
         augment: how they are changed. Their heading is always drawn anew, and they are mirrored with the place's other pictures: of
@@ -45,7 +45,7 @@ class GroundViews:
             raise InputError(f"weight is {self.weight}", where="ground views", mend="give more than 0")
 
     def of(self, batch: int) -> int:
-        """How many of a batch's places show a panorama: two at least, for one has no negatives."""
+        """How many of a batch's places show a panorama at most: two or more, for one has no negatives."""
         return min(batch, max(2, round(self.share * batch)))
 
 

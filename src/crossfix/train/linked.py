@@ -97,7 +97,8 @@ class LinkBatches:
 
     def __call__(self, batch: Prepared, place_J: Rows, number: int) -> GeoLinkBatch:
         """Micro-batch ``number`` as `GeoLink` takes it."""
-        made = GeoLinkBatch(batch.query_BCHW, batch.satellite_BCHW, batch.place_J, ground_GCHW=batch.ground_GCHW)
+        made = GeoLinkBatch(batch.query_BCHW, batch.satellite_BCHW, batch.place_J)
+        made = made._replace(ground_GCHW=batch.ground_GCHW, ground_row_G=batch.ground_row_G)
         if self._draw is None:
             return made
         drawn, device = self._draw(place_J, number), self._device

@@ -67,7 +67,7 @@ def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig,
 
     def pairs() -> tuple[PairSource, Sampler]:
         bank = given.bank or make_pair_bank(run / "bank", plan, progress=given.bank_progress)
-        source = BankSource(bank, config.held_out, config.seed)
+        source = BankSource(bank, config.held_out, config.seed, config.ground)
         return source, make_sampler(config, source, run)
 
     return config, RunFolder(run, config.to_dict()), pairs

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.errors import InputError
+from crossfix.train.ground import GroundViews
 from crossfix.train.keys import numpy_generator
 from crossfix.train.overlap import Poses
 from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
@@ -63,19 +64,23 @@ class BankSource:
         bank: the pairs.
         held_out: places kept for validation.
         seed: keys every draw.
+        ground: panoramas besides, of places that have some.
+
+    Raises:
+        InputError: where panoramas are asked for and the bank has none.
     """
 
-    def __init__(self, bank: PairBank, held_out: int, seed: int) -> None:
-        self.bank, self.seed = bank, seed
+    def __init__(self, bank: PairBank, held_out: int, seed: int, ground: GroundViews | None = None) -> None:
+        self.bank, self.seed, self._ground_views = bank, seed, ground
         self.place_N, self.held_rows = split_places(bank.region, held_out)
         worlds = bank.truth.get("world_seed")
         self.world_N: Rows | None = None if worlds is None else np.asarray(worlds)[self.place_N]
         self.apart_NS: Rows | None = None
-        self.ground: Validation | None = None
         self.position_N3: npt.NDArray[np.float64] | None = None
         self.satellite_margin = SATELLITE_MARGIN
         self.clouds: CloudDraw | None = None
         self.validation = self._validation()
+        self.ground = None if ground is None else self._ground_validation(ground)
         self.about = f"{len(self.place_N)} procedural places of {', '.join(sorted(set(bank.region)))}"
 
     def read(self, row_J: Rows, number: int, part: Part = WHOLE) -> PairBatch:
@@ -88,7 +93,11 @@ class BankSource:
         place_B, epoch_B, view_B = (rows_J[part[0] :][: part[1]] for rows_J in (place_J, epoch_J, view_J))
         satellite_BHWC, drone_BHWC = np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B])
         poses = Poses.of(self.bank, place_B, view_B)
-        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, poses.heading_deg.numpy(), poses, first=part[0])
+        ground_GHWC, row_G = None, None
+        if self._ground_views is not None:
+            row_G = np.flatnonzero(self.bank.has_ground[place_J])[: self._ground_views.of(len(row_J))]
+            ground_GHWC, row_G = (self._panorama(place_J[row_G], number), row_G) if len(row_G) > 1 else (None, None)
+        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, poses.heading_deg.numpy(), poses, None, part[0], ground_GHWC, row_G)
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first day's satellite picture or the first drone view of training pairs."""
@@ -105,6 +114,30 @@ class BankSource:
             return np.asarray(self.bank.drone[self.held_rows[rows % places], rows // places])
 
         return Validation(own_QG, places, read)
+
+    def _panorama(self, place_G: Rows, number: int) -> Bytes:
+        """One panorama of each place."""
+        assert self.bank.ground is not None
+        view_G = numpy_generator(self.seed, number, "panoramas").integers(self.bank.ground.shape[1], size=len(place_G))
+        return np.asarray(self.bank.ground[place_G, view_G])
+
+    def _ground_validation(self, ground: GroundViews) -> Validation | None:
+        """The first panorama of each held-out place that has one, among the first day's satellite pictures of all of them."""
+        bank = self.bank
+        if bank.ground is None:
+            raise InputError("the bank has no panoramas", where="training config", mend="give its plan panoramas, or leave ground out")
+        if bank.ground.shape[2:4] != ground.hw:
+            what = f"the bank's panoramas are {bank.ground.shape[2]} x {bank.ground.shape[3]}, the config's {ground.hw[0]} x {ground.hw[1]}"
+            raise InputError(what, where="training config", mend="make both equal")
+        asked = np.flatnonzero(bank.has_ground[self.held_rows])
+        own_QG = np.arange(len(self.held_rows)) == asked[:, None]
+
+        def read(side: Side, rows: Rows) -> Bytes:
+            if side == "satellite":
+                return self._first(side, self.held_rows[rows])
+            return np.asarray(self.bank.ground[self.held_rows[asked[rows]], 0])  # type: ignore[index]
+
+        return Validation(own_QG, len(asked), read, "ground") if len(asked) else None
 
     def _first(self, side: Side, place_B: Rows) -> Bytes:
         return np.asarray((self.bank.satellite if side == "satellite" else self.bank.drone)[place_B, 0])

@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
     """A micro-batch as the network takes it. Panoramas have another size than satellite pictures.
 
     ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
-    ``ground_GCHW``: panoramas of the first pairs, besides.
+    ``ground_GCHW``: panoramas of some pairs besides; ``ground_row_G``: which pairs.
     """
 
     satellite_BCHW: torch.Tensor
@@ -44,6 +44,7 @@ class Prepared(NamedTuple):
     neutral_JJ: torch.Tensor | None
     warp_B23: torch.Tensor | None = None
     ground_GCHW: torch.Tensor | None = None
+    ground_row_G: torch.Tensor | None = None
 
 
 class Prepare:
@@ -71,7 +72,8 @@ class Prepare:
             satellite_BCHW, query_BCHW, points, warp_B23 = self._drones(batch, number, step, chosen)
         place_J = torch.from_numpy(batch.place_J).to(self.device)
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
-        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number)
+        row_G = None if batch.ground_row_G is None else torch.from_numpy(batch.ground_row_G).to(self.device)
+        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number), row_G
         return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), *known)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
@@ -107,15 +109,15 @@ class Prepare:
     def _ground(self, batch: PairBatch, number: int) -> torch.Tensor | None:
         """Panoramas beside drone pictures."""
         chosen: GroundViews | None = self.config.ground
-        if batch.ground_GHWC is None or chosen is None:
+        if batch.ground_GHWC is None or batch.ground_row_G is None or chosen is None:
             return None
-        count = len(batch.ground_GHWC)
+        row_G = batch.ground_row_G.tolist()
 
         def draws(what: str) -> Iterator[torch.Generator]:
-            return (torch_generator(self.config.seed, number, f"{what}/{row}") for row in range(count))
+            return (torch_generator(self.config.seed, number, f"{what}/{row}") for row in row_G)
 
         ground_GCHW = spoil(self._floats(batch.ground_GHWC), chosen.augment, chosen.augment.ground_grid, draws("ground"))
-        ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[:count], draws("turn"))
+        ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[row_G], draws("turn"))
         ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
         return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last))
 

@@ -74,8 +74,8 @@ class Siamese(nn.Module):
             satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
         loss = self.compare(batch, query_BD, satellite_BD)
         if self.ground is not None and ground_GD is not None:
-            count = len(ground_GD)
-            loss = loss + self.ground_weight * self.ground(ground_GD, satellite_BD[:count], batch.place_J[:count])
+            row_G = batch.ground_row_G
+            loss = loss + self.ground_weight * self.ground(ground_GD, satellite_BD[row_G], batch.place_J[row_G])
         if self.tokens is None or batch.points is None:
             return loss
         points = batch.points

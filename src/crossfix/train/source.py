@@ -42,7 +42,8 @@ class PairBatch:
         poses: of the drone pictures, where they are known.
         neutral_JJ: bool, whether satellite picture j is neither right nor wrong for query i; None: none is.
         first: row of the micro-batch whose pictures are the first ones.
-        ground_GHWC: panoramas of the first pairs, uint8, where drone pictures and they are trained on together.
+        ground_GHWC: panoramas of some pairs, uint8, where drone pictures and they are trained on together.
+        ground_row_G: which pairs they are of.
     """
 
     query_BHWC: Bytes
@@ -54,6 +55,7 @@ class PairBatch:
     neutral_JJ: npt.NDArray[np.bool_] | None = None
     first: int = 0
     ground_GHWC: Bytes | None = None
+    ground_row_G: Rows | None = None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Banks of drone and satellite views of many places, for training and for measuring.
+"""Banks of drone and satellite views of many places, and of panoramas where they are asked for, to train and to measure with.
 
 Places lie several to a world, so that a bank also holds the hard negatives that a map holds: other places of the same town. Satellite and
 drone views never share an epoch, and each shot draws its own sensor.
 
-A bank is a folder: ``satellite.npy`` (P, S, a, a, 3) and ``drone.npy`` (P, V, b, b, 3) uint8, ``truth.npz``, ``meta.json``. Satellite
+A bank is a folder: ``satellite.npy`` (P, S, a, a, 3), ``drone.npy`` (P, V, b, b, 3) and, with panoramas, ``ground.npy`` (P, G, h, 4 h, 3)
+uint8, ``truth.npz``, ``meta.json``. Satellite
 squares reach beyond their chip by ``satellite_margin``, so that they can be turned and shifted without borders.
 """
 
@@ -13,7 +14,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.disk import write_bytes
+from crossfix.disk import atomic, write_bytes
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.worlds.epoch import Epoch
 from crossfix.worlds.noise import keyed_rng
+from crossfix.worlds.poses import EYE_M, OpenGround
 from crossfix.worlds.regions import region_named
 from crossfix.worlds.sensor import Sensor
 from crossfix.worlds.world import World
@@ -33,10 +35,14 @@ from crossfix.worlds.world import World
 Bytes = npt.NDArray[np.uint8]
 SATELLITE_MARGIN = 1.5
 DRONE_MARGIN = 1.375  # finer than the model's input: one ray a pixel there is about two where it is used
+_LATER = {"later": True}
 _WORLD_M = 1200.0
 _TEXEL_M = 0.65
 _PLACES_A_WORLD = 12
+_GROUND_SIDE_M = 260.0  # of a chip on which a panorama is a small part and no speck
+_GROUND_AWAY = 0.1  # of the chip's side: from its middle to where the panorama was taken, at most
 TRUTH = ("world_seed", "region", "side_m", "offset_east_m", "offset_north_m", "heading_deg", "pitch_deg", "height_m", "fov_deg")
+HAS_GROUND = "has_ground"
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class BankPlan:
         height_m: least and greatest height of the drone.
         offset: greatest distance of a photo's centre from the chip's, east and north, in sides.
         ratio: least and greatest ground span of a photo, in sides.
+        panoramas: of each place that has open ground near its middle and a chip of at most 260 m.
+        panorama_px: their height; they are four times as wide, 360 by 90 degrees.
     """
 
     regions: tuple[str, ...]
@@ -66,6 +74,14 @@ class BankPlan:
     height_m: tuple[float, float] = (60.0, 320.0)
     offset: float = 0.22
     ratio: tuple[float, float] = (0.65, 1.5)
+    panoramas: int = field(default=0, metadata=_LATER)
+    panorama_px: int = field(default=64, metadata=_LATER)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; what no bank had before panoramas is left out where there are none."""
+        silent = {f.name for f in fields(self) if f.metadata.get("later") and getattr(self, f.name) == f.default}
+        values = {name: value for name, value in asdict(self).items() if name not in silent}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @property
     def satellite_px(self) -> int:
@@ -89,13 +105,18 @@ class PairBank:
     Attributes:
         satellite: (P, S, a, a, 3) uint8, mapped, north up.
         drone: (P, V, b, b, 3) uint8, mapped.
+        ground: (P, G, h, 4 h, 3) uint8, mapped, any bearing in the middle; None without panoramas.
+        has_ground: (P,) bool: the others' panoramas are black.
         region: (P,) names.
         truth: arrays by the names in :data:`TRUTH`, (P,) or (P, V).
         plan: what it was made from.
     """
 
-    def __init__(self, satellite: Bytes, drone: Bytes, truth: dict[str, npt.NDArray[Any]], plan: BankPlan) -> None:
-        self.satellite, self.drone, self.truth, self.plan = satellite, drone, truth, plan
+    def __init__(
+        self, satellite: Bytes, drone: Bytes, truth: dict[str, npt.NDArray[Any]], plan: BankPlan, ground: Bytes | None = None
+    ) -> None:
+        self.satellite, self.drone, self.truth, self.plan, self.ground = satellite, drone, truth, plan, ground
+        self.has_ground: npt.NDArray[np.bool_] = truth.get(HAS_GROUND, np.zeros(len(satellite), bool))
         self.region = np.asarray(plan.regions)[truth["region"]]
 
     @staticmethod
@@ -110,12 +131,13 @@ class PairBank:
             fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta["plan"].items()}
             plan = BankPlan(**fields)
             with np.load(folder / "truth.npz", allow_pickle=False) as truth:
-                arrays = {name: truth[name] for name in TRUTH}
+                arrays = {name: truth[name] for name in (*TRUTH, *([HAS_GROUND] if plan.panoramas else []))}
             satellite = np.load(folder / "satellite.npy", mmap_mode="r", allow_pickle=False)
             drone = np.load(folder / "drone.npy", mmap_mode="r", allow_pickle=False)
+            ground = np.load(folder / "ground.npy", mmap_mode="r", allow_pickle=False) if plan.panoramas else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"no readable bank of views ({error})", where=folder, mend="delete the folder and make it again") from error
-        return PairBank(satellite, drone, arrays, plan)
+        return PairBank(satellite, drone, arrays, plan, ground)
 
     def __len__(self) -> int:
         return len(self.satellite)
@@ -141,7 +163,7 @@ def make_pair_bank(
         raise InputError("a bank needs at least one region and one place", where=folder)
     for name in plan.regions:
         region_named(name)
-    meta = {"format": 1, "plan": json.loads(json.dumps(asdict(plan)))}
+    meta = {"format": 1, "plan": plan.to_dict()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "plan.json"
@@ -210,14 +232,37 @@ def _render_world(folder: Path, plan: BankPlan, number: int) -> None:
                 drone[place, view] = scene.perspective(camera, samples=1, sensor=Sensor.draw(int(rng.integers(2**31)))).rgb
                 for name, value in zip(TRUTH[3:], row, strict=True):
                     truth[name][place, view] = value
-    target = folder / f"world-{number:05d}.npz"
-    part = target.with_suffix(".part")
-    with part.open("wb") as file:
+    if plan.panoramas:
+        truth |= _panoramas(world, plan, centres, sides, number)
+    with atomic(folder / f"world-{number:05d}.npz") as file:
         np.savez(
             file, satellite=satellite, drone=drone, side_m=sides.astype(np.float32), region=np.full(count, region),
             world_seed=np.full(count, world_seed), **truth,
         )  # fmt: skip
-    part.replace(target)
+
+
+def _panoramas(
+    world: World, plan: BankPlan, centres: npt.NDArray[np.float64], sides: npt.NDArray[np.float64], number: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Panoramas of a world's places, each of a day of its own as far as there are several; other draws than the other views'."""
+    rng = keyed_rng(plan.seed, "panoramas", number)
+    height = plan.panorama_px
+    ground = np.zeros((len(sides), plan.panoramas, height, 4 * height, 3), np.uint8)
+    has_ground = np.zeros(len(sides), bool)
+    open_ground: OpenGround | None = None
+    for day in range(min(2, plan.panoramas)):
+        scene = world.scene(Epoch.draw(int(rng.integers(2**31)), "photo"))
+        open_ground = open_ground or OpenGround(world, scene)
+        for place in np.flatnonzero(sides <= _GROUND_SIDE_M):
+            for view in range(day, plan.panoramas, 2):
+                spot = open_ground.around(float(centres[place, 0]), float(centres[place, 1]), _GROUND_AWAY * float(sides[place]), rng)
+                if spot is None:
+                    continue
+                up = float(world.ground_height(*spot)) + EYE_M
+                sensor, heading = Sensor.draw(int(rng.integers(2**31))), float(rng.uniform(0, 360))
+                ground[place, view] = scene.panorama(*spot, up, 4 * height, height, heading, samples=1, sensor=sensor).rgb
+                has_ground[place] = True
+    return {"ground": ground, HAS_GROUND: has_ground}
 
 
 def _spread(count: int, side_m: tuple[float, float], rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -267,20 +312,23 @@ def _join(folder: Path, plan: BankPlan) -> None:
         "satellite": (plan.places, plan.epochs, plan.satellite_px, plan.satellite_px, 3),
         "drone": (plan.places, plan.views, plan.drone_px, plan.drone_px, 3),
     }
+    names: tuple[str, ...] = TRUTH
+    if plan.panoramas:
+        shapes["ground"] = (plan.places, plan.panoramas, plan.panorama_px, 4 * plan.panorama_px, 3)
+        names = (*TRUTH, HAS_GROUND)
     out = {name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape) for name, shape in shapes.items()}
-    rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in TRUTH}
+    rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
     start = 0
     for number in range(plan.worlds):
         with np.load(folder / f"world-{number:05d}.npz", allow_pickle=False) as shard:
             stop = start + len(shard["side_m"])
             for name, array in out.items():
                 array[start:stop] = shard[name]
-            for name in TRUTH:
+            for name in names:
                 rows[name].append(shard[name])
             start = stop
     for array in out.values():
         array.flush()
-    with (folder / "truth.part").open("wb") as file:
+    with atomic(folder / "truth.npz") as file:
         joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in rows.items()}
         np.savez(file, **joined)
-    (folder / "truth.part").replace(folder / "truth.npz")

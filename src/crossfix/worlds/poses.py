@@ -147,6 +147,14 @@ class OpenGround:
         heading = math.degrees(math.atan2(east - spot[0], north - spot[1])) % 360
         return Camera(float(spot[0]), float(spot[1]), up, heading, float(rng.normal(4.0, 2.0)), fov_deg(PHONE_FOCAL35_MM), *size)
 
+    def around(self, east: float, north: float, within_m: float, rng: np.random.Generator) -> tuple[float, float] | None:
+        """A spot drawn from those no further than a distance from a point, (east, north); None where there is none."""
+        close = np.flatnonzero(np.hypot(*(self._spots - (east, north)).T) <= within_m)
+        if not len(close):
+            return None
+        spot = self._spots[rng.choice(close)]
+        return float(spot[0]), float(spot[1])
+
     def choose(self, count: int, spacing: float, reach: float, seed: int) -> list[tuple[float, float]]:
         """Spots of open ground that keep a distance from each other, (east, north), at most so many.
 
