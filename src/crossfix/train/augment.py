@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
+from crossfix.models.heads import LATER
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -75,6 +77,7 @@ class AugmentConfig:
         mirror: half of the pairs have both views mirrored: a mirrored place is a place too.
         curriculum_steps: over the first so many steps everything but turning grows from ``curriculum_start`` to its full strength.
         curriculum_start: strength at the first step.
+        weather: probability that a drone picture, or a panorama beside it, is taken in rough weather or bad light, see `weather`.
     """
 
     satellite: WarpConfig = field(default_factory=lambda: WarpConfig(rotate_deg=180.0, shift=0.12, side=(0.8, 1.25)))
@@ -84,6 +87,7 @@ class AugmentConfig:
     mirror: bool = True
     curriculum_steps: int = 0
     curriculum_start: float = 0.2
+    weather: float = field(default=0.0, metadata=LATER)
 
     def strength(self, step: int) -> float:
         """Strength in [0, 1] at a step."""

@@ -18,6 +18,7 @@ from crossfix.train.keys import torch_generator
 from crossfix.train.overlap import points_on_map
 from crossfix.train.panoramas import PanoramaAugment, middle, spoil, turn_together
 from crossfix.train.source import Bytes, PairBatch, Side
+from crossfix.train.weather import weather
 
 _POINTS = 32  # of a pair; about half of them are seen by both pictures
 
@@ -117,9 +118,17 @@ class Prepare:
             return (torch_generator(self.config.seed, number, f"{what}/{row}") for row in row_G)
 
         ground_GCHW = spoil(self._floats(batch.ground_GHWC), chosen.augment, chosen.augment.ground_grid, draws("ground"))
+        ground_GCHW = self._weathered(ground_GCHW, batch, number, "ground weather")
         ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[row_G], draws("turn"))
         ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
         return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last))
+
+    def _weathered(self, img_BCHW: torch.Tensor, batch: PairBatch, number: int, purpose: str) -> torch.Tensor:
+        chosen = self.config.augment
+        if not isinstance(chosen, AugmentConfig) or not chosen.weather:
+            return img_BCHW
+        changed = weather(img_BCHW, chosen.weather, self._draws(batch, number, purpose))
+        return changed.contiguous(memory_format=torch.channels_last)
 
     def _mirrored(self, batch: PairBatch, number: int) -> torch.Tensor:
         """Whose pictures, all of a place, are mirrored."""
@@ -149,7 +158,7 @@ class Prepare:
                 mirror_B=mirror_B,
                 turn_B=turn_B[name],
             )
-            views.append(img_BCHW)
+            views.append(self._weathered(img_BCHW, batch, number, "weather") if name == "drone" else img_BCHW)
             warps.append(theta_B23)
         points = None
         if batch.poses is not None and self.config.tokens_weight > 0:
