@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.data.lab_tree import write_lab
 
 from crossfix.errors import DataError, InputError
 from crossfix.evaluate.trials import GROUPS, Trial, estimate, run_trials
+from crossfix.evaluate.trials_plot import differences_svg
 from crossfix.models.gengeo import ArchConfig, GemConfig, MeanConfig
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
@@ -77,6 +79,26 @@ def test_variants_are_trained_examined_and_compared(lab: Path, tmp_path: Path):
     assert (tmp_path / "mean-1/model.safetensors").stat().st_mtime_ns == before
 
 
+def test_differences_are_drawn_where_they_are():
+    def cell(value: float, half: float) -> dict:
+        return {"value": value, "interval95": [value - half, value + half], "excludes0": abs(value) > half}
+
+    groups = ["seen", "unseen & far"]
+    differences = {
+        "wide <b>": dict(zip(groups, (cell(0.04, 0.01), cell(-0.03, 0.01)), strict=True)),
+        "even": dict.fromkeys(groups, cell(0.0, 0.02)),
+    }
+    table = {"first": dict.fromkeys(groups, cell(0.5, 0.05))}
+    root = ElementTree.fromstring(differences_svg({"trials": ["first"], "groups": groups, "table": table, "differences": differences}))
+    name = "{http://www.w3.org/2000/svg}"
+    marks = [(one.get("class"), float(one.find(f"{name}circle").get("cx"))) for one in root.iter(f"{name}g")]  # type: ignore[union-attr, arg-type]
+    assert [kind for kind, _ in marks] == ["better", "", "worse", ""]
+    zero = [float(one.get("d").split(" ")[0][1:]) for one in root.iter(f"{name}path") if one.get("class") == "zero"]  # type: ignore[union-attr]
+    assert [marks[1][1], marks[3][1]] == zero
+    assert (marks[0][1] - zero[0]) / (zero[1] - marks[2][1]) == pytest.approx(4 / 3, abs=0.01), "one scale"
+    assert any(one.text == "wide <b>" for one in root.iter(f"{name}text"))
+
+
 def test_names_are_told_apart(lab: Path, tmp_path: Path):
     with pytest.raises(InputError, match="names of their own"):
         run_trials([_trial("gem", GemConfig())] * 2, lab, tmp_path)
@@ -108,3 +130,25 @@ def test_every_group_has_conditions():
 
     for name, chosen in GROUPS.items():
         assert any(chosen(one) for one in conditions()), name
+
+
+def test_several_trainings_at_a_time_give_what_one_after_the_other_does(lab: Path, tmp_path: Path):
+    trials = [_trial("gem", GemConfig()), _trial("mean", MeanConfig())]
+    told: list[tuple[str, int, int]] = []
+
+    def progress(stage: str):
+        return lambda done, total: told.append((stage, done, total))
+
+    alone = run_trials(trials, lab, tmp_path / "alone", seeds=1, groups=("seen",))
+    both = run_trials(trials, lab, tmp_path / "both", seeds=1, groups=("seen",), jobs=2, progress=progress)
+    assert [(run["trial"], run["seed"], run["steps"]) for run in both["runs"]] == [("gem", 0, 2), ("mean", 0, 2)]
+    assert set(both["table"]) == set(alone["table"])
+    assert ("trainings", 2, 2) in told
+    assert run_trials(trials, lab, tmp_path / "both", seeds=1, groups=("seen",)) == both, "what is done is not done again"
+
+
+def test_a_training_that_fails_among_several_is_one_error(lab: Path, tmp_path: Path):
+    bad = _trial("bad", GemConfig())
+    bad = dataclasses.replace(bad, config=dataclasses.replace(bad.config, batch=64))
+    with pytest.raises(InputError, match="cannot fill a batch of 64"):
+        run_trials([bad, _trial("gem", GemConfig())], lab, tmp_path, seeds=1, groups=("seen",), jobs=2)

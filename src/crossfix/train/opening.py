@@ -122,6 +122,26 @@ def _add_clouds(config: TrainConfig, chosen: GeoLinkTraining, source: DatasetSou
     return extra
 
 
+def sample_ahead(config: TrainConfig, root: Path, cache: Path, progress: Report | None = None) -> None:
+    """Sample the clouds that a training with 3D will want, so that several trainings find them; for others there is nothing to do.
+
+    Args:
+        config: the run's.
+        root: of the copy of the data set.
+        cache: folder that the trainings will be given.
+        progress: told the clouds read and all of them.
+
+    Raises:
+        DataError: where clouds are missing, or none can be used.
+    """
+    chosen, data = config.geolink, config.data
+    if chosen is None or chosen.clouds == "none" or not isinstance(data, SetData):
+        return
+    source = DatasetSource(open_dataset(data.name, root), data, config.held_out, config.seed, Reader(1))
+    found = FoundClouds.of(cloud_folder(root, data.name, data.split), source.places, chosen.group)
+    sampled(found, chosen, cache, progress=progress)
+
+
 def make_sampler(config: TrainConfig, source: PairSource, run: Path) -> Sampler:
     """The sampler that a config asks for.
 
