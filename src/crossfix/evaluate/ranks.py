@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.evaluate.positives import RowLists
-from crossfix.index.similarity import LEFT_OUT, NOT_A_NUMBER, Block, Scratch, View
+from crossfix.index.similarity import LEFT_OUT, NOT_A_NUMBER, Block, View
 
 Rows = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -97,7 +97,6 @@ class WrongAbove:
         self.query_P = positives.query_P
         self.score_P = view.exact_kept(positives.query_P, positives.row_P)
         self.tie_P = view.tie_of(positives.row_P)
-        self._scratch = Scratch()
         self._hidden = [positives] if neutral is None else [positives, neutral]
         digest = hashlib.sha256(view.digest())
         for lists in self._hidden:
@@ -185,21 +184,25 @@ class WrongAbove:
             reach_P[pair_N] = (part >= low_P[pair_N, None]).sum(axis=1, dtype=np.int32)
         many = np.flatnonzero(~few)
         if len(many):
-            # one sorted row answers for all its positives at once, both bounds in one search: above is at least the next number
+            # a sorted row answers for all its positives at once, both bounds in one search: above is at least the next number
             bound_2P = np.stack([np.nextafter(high_P, np.float32(np.inf)), low_P])
             begin_N, end_N = start_S[many].tolist(), start_S[many + 1].tolist()
-            columns = sim_BC.shape[1]
-            for sorted_C, begin, end in zip(self._sorted(block, sim_BC, many), begin_N, end_N, strict=True):
-                below_2N = sorted_C.searchsorted(bound_2P[:, begin:end])
-                above_P[begin:end], reach_P[begin:end] = columns - below_2N[0], columns - below_2N[1]
+            for sorted_X, begin, end in zip(self._sorted(block, sim_BC, many, low_P, start_S), begin_N, end_N, strict=True):
+                below_2N = sorted_X.searchsorted(bound_2P[:, begin:end])
+                above_P[begin:end], reach_P[begin:end] = len(sorted_X) - below_2N[0], len(sorted_X) - below_2N[1]
         return above_P, reach_P
 
-    def _sorted(self, block: Block, sim_BC: Scores32, many: npt.NDArray[np.intp]) -> Scores32:
-        """The rows with many positives, each sorted: once for all who see the same scores, such as both sides of most protocols."""
+    def _sorted(self, block: Block, sim_BC: Scores32, many: npt.NDArray[np.intp], low_P: Scores32, start_S: Rows) -> list[Scores32]:
+        """Of the rows with many positives the scores that reach the lowest of these, sorted.
+
+        Made once for all who see the same scores, such as both sides of most protocols.
+        """
         if self._key not in block.kept:
-            sorted_NC = np.take(sim_BC, many, axis=0, out=self._scratch.shaped(len(many), sim_BC.shape[1]), mode="clip")
-            sorted_NC.sort(axis=1)
-            block.kept[self._key] = sorted_NC
+            reaching: list[Scores32] = []
+            for row in many:
+                row_C, least = sim_BC[row], low_P[start_S[row] : start_S[row + 1]].min()
+                reaching.append(np.sort(row_C[row_C >= least]))
+            block.kept[self._key] = reaching
         return block.kept[self._key]
 
 

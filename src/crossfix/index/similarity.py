@@ -48,7 +48,7 @@ class Block:
     queries: slice
     gallery: slice
     sim_BC: npt.NDArray[np.float32]
-    kept: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    kept: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
 
 
 class Similarity:
