@@ -142,20 +142,23 @@ def check(root: Root, data: Data, split: Split = None, out: Out = None, as_json:
 @app.command("view", epilog="Example: crossfix clouds view sets/university/train/drone_3D/0001_group0 -o cloud.png")
 def view(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A cloud: points3D.txt or .bin, .ply, .laz, .las, .npz, or its folder.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write, or an .rrd for the Rerun viewer (extra: rerun).")],
     colours: Annotated[ShadeName | None, typer.Option(help="true or height; true where the cloud has colours, if not given.")] = None,
     size: Annotated[int, typer.Option(help="Side of each of the two pictures in pixels.")] = 640,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a cloud from two sides, obliquely and from above."""
+    """Draw a cloud from two sides, obliquely and from above, or record it for a viewer."""
     from crossfix.clouds.draw import draw
     from crossfix.clouds.files import read_cloud
+    from crossfix.clouds.recording import write_recording
     from crossfix.disk import write_bytes
 
     cloud = read_cloud(file)
-    picture = draw(cloud, px=size, shade=None if colours is None else colours.value, title=str(file))
-    write_bytes(out, picture)
-    about = {"points": len(cloud), "coloured": cloud.rgb_N3 is not None, "frame": cloud.frame, "picture": str(out)}
+    about: dict[str, Any] = {"points": len(cloud), "coloured": cloud.rgb_N3 is not None, "frame": cloud.frame, "picture": str(out)}
+    if out.suffix.lower() == ".rrd":
+        about["shift_m"] = write_recording(out, cloud, str(file))
+    else:
+        write_bytes(out, draw(cloud, px=size, shade=None if colours is None else colours.value, title=str(file)))
     typer.echo(json.dumps(about) if as_json else f"{out}: {len(cloud):,} points, frame {cloud.frame}")
 
 
