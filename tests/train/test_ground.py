@@ -13,6 +13,7 @@ import torch
 from crossfix.data.worldsv1 import WorldsV1
 from crossfix.errors import DataError, InputError
 from crossfix.evaluate.lab import Condition, run_lab
+from crossfix.index.fit import map_describer
 from crossfix.losses.contrastive import InfoNCE
 from crossfix.models.gengeo import ArchConfig, SaladConfig, build
 from crossfix.models.point_branch import PointConfig
@@ -148,6 +149,8 @@ def test_a_model_of_both_is_trained_and_says_how_panoramas_are_taken(tmp_path: P
     card = json.loads((tmp_path / "run/card.json").read_text())
     assert card["preprocessing"]["ground_hw"] == [32, 128]
     assert card["architecture"]["squares"] is True
+    assert card["any_view"] is True
+    assert map_describer(tmp_path / "run").input_px == 32, "it knows photos from above, too"
     rows = run_lab(load(tmp_path / "run"), lab, only=[Condition("seen", name, "seen", way) for name, way in (("a", "d2s"), ("b", "g2s"))])[
         "rows"
     ]

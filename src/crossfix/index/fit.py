@@ -143,7 +143,7 @@ def map_describer(name_or_folder: str | Path) -> Describer:
     """
     describer = load(name_or_folder)
     ground_hw = describer.card.preprocessing.ground_hw
-    if ground_hw is not None:
+    if ground_hw is not None and not describer.card.any_view:
         raise ModelError(
             f"is a model of panoramas, of {ground_hw[0]} x {ground_hw[1]} pixels, and knows no photos from above",
             where=describer.model_id,

@@ -61,6 +61,7 @@ class ModelCard:
         query_turns: quarter turns at which a query of unknown heading has to be described, the best one counting: 4 where the model was
             trained on pictures whose north is about up, 1 where it was trained on any heading.
         sha256: of model.safetensors; filled in when saved.
+        any_view: a model of panoramas that was trained on pictures from above as queries, too.
     """
 
     name: str
@@ -76,6 +77,7 @@ class ModelCard:
     dtype: Literal["float32", "float16"] = "float32"
     query_turns: Literal[1, 4] = 1
     sha256: str = ""
+    any_view: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.preprocessing.px != self.architecture.px:
@@ -96,7 +98,7 @@ class ModelCard:
 
     def to_dict(self) -> dict[str, Any]:
         """The card as JSON values, with the format's version."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "any_view" or self.any_view}
         return {
             "format": _FORMAT,
             **values,

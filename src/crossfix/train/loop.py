@@ -348,6 +348,7 @@ class _Trainer:
             metrics={"validation": progress.best},
             licence=config.licence,
             query_turns=config.query_turns,
+            any_view=config.ground is not None,
         )
         card = save_model(self.folder.path, model.cpu(), card)
         write_json(self.folder.path / "results.json", results | {"sha256": card.sha256})
