@@ -83,6 +83,16 @@ def test_one_bad_photo_among_many(folder: Path, tmp_path: Path, capsys: pytest.C
     assert {failure["photo"] for failure in collection["failures"]} == {"empty.jpg", "sky.jpg"}
 
 
+def test_a_page_shows_every_photo(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command(folder, "--ignore-gps", photo="photos"), "--report", str(tmp_path / "new/page")]) == 1
+    page = (tmp_path / "new/page/report.html").read_text()
+    assert all(name in page for name in ("good.jpg", "sky.jpg", "empty.jpg", "map.tif", "small"))
+    assert page.count("data:image/jpeg") >= 2, "the photo and the map at its fix"
+    assert "Report: " in capsys.readouterr().out
+    assert main([*command(folder, "--ignore-gps", "--json"), "--report", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["photo"] == "good.jpg"
+
+
 def test_only_bad_photos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(folder, "--json", photo="photos/empty.jpg")) == 2
     assert json.loads(capsys.readouterr().out)[0]["fix"] is None

@@ -20,6 +20,7 @@ from crossfix.geo.metadata import read_photo
 from crossfix.geo.photo import Prior, Sourced
 
 if TYPE_CHECKING:
+    from crossfix.index.store import MapIndex
     from crossfix.locate.fix import Failure, Fix
     from crossfix.locate.locator import Locator
 
@@ -36,6 +37,9 @@ def locate(
     map_: Annotated[Path, typer.Option("--map", help="Index made by `crossfix map build`.", show_default=False)],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File for the fixes; its ending chooses the format.")] = None,
     form: Annotated[str | None, typer.Option("--format", help="json, geojson or csv.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write report.html here: every photo beside the map at its fix.")
+    ] = None,
     near: Annotated[str | None, typer.Option(help="Where the camera is believed to be: LAT,LON in degrees.")] = None,
     radius_m: Annotated[float | None, typer.Option("--radius-m", help="How far from there it may be.")] = None,
     ignore_gps: Annotated[bool, typer.Option("--ignore-gps", help="Hide the position that a photo carries.")] = False,
@@ -69,18 +73,23 @@ def locate(
     index = MapIndex.open(map_)
     locator = Locator(index, describer_of(index, model), top=top, matcher=matcher, matcher_weights=matcher_weights)
     results: list[Fix | Failure] = []
-    with bar("Locating", quiet=as_json) as report:
-        for done, (path, name) in enumerate(zip(paths, names(paths), strict=True)):
+    called = names(paths)
+    with bar("Locating", quiet=as_json) as told:
+        for done, (path, name) in enumerate(zip(paths, called, strict=True)):
             results.append(_one(locator, path, name, given, ignore_gps))
-            report(done + 1, len(paths))
+            told(done + 1, len(paths))
     if out is not None:
         output.write(output.render(results, form_of_file), out)
+    if report is not None:
+        _report(report, results, dict(zip(called, paths, strict=True)), index)
     if as_json:
         typer.echo(output.render(results, "json"), nl=False)
     elif out is None and form is not None:
         typer.echo(output.render(results, form_of_file), nl=False)
     else:
         _show(results, out)
+    if report is not None and not as_json:
+        typer.echo(f"Report: {report / 'report.html'}")
     failures = [result for result in results if isinstance(result, Failure)]
     for failure in failures:
         complain(PhotoError(failure.error))
@@ -169,6 +178,20 @@ def _one(locator: Locator, path: Path, name: str, given: Prior, ignore_gps: bool
         return locator.locate(photo, (photo.prior.without_position() if hidden else photo.prior).merged(given))
     except (PhotoError, InputError) as error:
         return Failure(name, str(error))
+
+
+def _report(folder: Path, results: list[Fix | Failure], photos: dict[str, Path], index: MapIndex) -> None:
+    from crossfix.disk import disk
+    from crossfix.locate.report import write_report
+    from crossfix.locate.verdict import judge
+
+    with disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    verdicts = [judge(result.to_dict(), None) for result in results]
+    title = f"crossfix: where {len(results)} photo{'s were' if len(results) > 1 else ' was'} taken"
+    with index.geomap() as geomap:
+        facts = {"map": ", ".join(path.name for path in geomap.paths), "model": index.model_id}
+        write_report(folder / "report.html", verdicts, photos, geomap, title=title, facts=facts)
 
 
 def _show(results: list[Fix | Failure], out: Path | None) -> None:
