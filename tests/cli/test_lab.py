@@ -95,7 +95,7 @@ def test_variants_are_compared_with_the_first_that_is_asked_for(
 
     def run_trials(trials, *_, **__):
         asked.extend(trial.name for trial in trials)
-        return {"differences": {}}
+        return {"differences": {}, "shares": {}}
 
     monkeypatch.setattr("crossfix.evaluate.trials.run_trials", run_trials)  # training takes minutes
     words = ["lab", "reproduce", "gengeo", "--root", str(tmp_path), "-o", str(tmp_path / "out"), "--json"]

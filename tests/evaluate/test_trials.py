@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from tests.data.lab_tree import write_lab
 
+from crossfix.disk import write_json
 from crossfix.errors import DataError, InputError
 from crossfix.evaluate.trials import GROUPS, Trial, estimate, run_trials
 from crossfix.evaluate.trials_plot import differences_svg
@@ -74,9 +76,21 @@ def test_variants_are_trained_examined_and_compared(lab: Path, tmp_path: Path):
     assert first["table"]["gem"]["seen"]["value"] == pytest.approx(np.mean(own))
     assert {one["part"] for one in examined["rows"]} == {"seen", "near", "middle", "far"}
     assert row["queries"] == 12
+    assert first["shares"] == {"gem": {}, "mean": {}}, "no oracles were trained"
     before = (tmp_path / "mean-1/model.safetensors").stat().st_mtime_ns
     assert run_trials(trials, lab, tmp_path, **asked) == first, "what is done is not done again"
     assert (tmp_path / "mean-1/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_transfer_is_told_as_a_share_of_the_oracles(lab: Path, tmp_path: Path):
+    oracles = {"seen": {"seen": {"value": 0.5}}, "near": {"seen": {"value": 0.1}, "near": {"value": 0.25}}, "far": {"far": {"value": 0.0}}}
+    write_json(lab / "oracles/results.json", {"table": oracles})
+    try:
+        found = run_trials([_trial("gem", GemConfig())], lab, tmp_path, seeds=1, groups=("seen", "near", "far", "unseen"))
+    finally:
+        shutil.rmtree(lab / "oracles")
+    value = {group: cell["value"] for group, cell in found["table"]["gem"].items()}
+    assert found["shares"] == {"gem": {"seen": value["seen"] / 0.5, "near": value["near"] / 0.25}}
 
 
 def test_differences_are_drawn_where_they_are():

@@ -115,6 +115,8 @@ def reproduce(
         return
     console = Console()
     console.print(_trials(f"R@1, %, mean of {seeds} seeds, 95 % intervals over seeds and places", results["table"], results))
+    if any(results["shares"].values()):
+        console.print(_shares(results["shares"]))
     if results["differences"]:
         console.print(_trials(f"less {chosen[0].name}, points; * where the interval leaves 0 out", results["differences"], results))
         typer.echo(f"drawn in {out / _PLOT}")
@@ -130,6 +132,14 @@ def _trials(title: str, cells: dict[str, dict[str, Any]], results: dict[str, Any
             sure = "*" if signed and cell["excludes0"] else ""
             line.append(f"{100 * cell['value']:{'+' if signed else ''}.1f}{sure} [{low:.1f}, {high:.1f}]")
         table.add_row(name, *line)
+    return table
+
+
+def _shares(shares: dict[str, dict[str, float]]) -> Table:
+    parts = list(next(iter(shares.values())))
+    table = Table("variant", *parts, title="share of what the part's oracle reaches")
+    for name, row in shares.items():
+        table.add_row(name, *(f"{100 * row[part]:.0f} %" for part in parts))
     return table
 
 

@@ -21,7 +21,7 @@ import torch
 from crossfix.data.worldsv1 import WorldsV1
 from crossfix.disk import write_json
 from crossfix.errors import InputError
-from crossfix.evaluate.lab import ALL_HEIGHTS, Condition, conditions, run_lab
+from crossfix.evaluate.lab import ALL_HEIGHTS, Condition, conditions, oracle_scores, run_lab
 from crossfix.models.registry import load
 from crossfix.train.config import TrainConfig
 from crossfix.train.loop import train
@@ -105,8 +105,9 @@ def run_trials(
         progress: makes a report for a stage that it is told the name of.
 
     Returns:
-        JSON values: ``runs`` (variant, seed, training time, validation), ``table`` (by variant and group the mean R@1 over seeds) and
-        ``differences`` (by variant and group, less the first variant's), as fractions of 1 with 95 % intervals.
+        JSON values: ``runs`` (variant, seed, training time, validation), ``table`` (by variant and group the mean R@1 over seeds),
+        ``differences`` (by variant and group, less the first variant's), as fractions of 1 with 95 % intervals, and ``shares`` (by variant
+        and part, of what the part's oracle reaches; see `oracle_scores`).
 
     Raises:
         InputError: where there is nothing to compare.
@@ -136,6 +137,8 @@ def run_trials(
                 differences.setdefault(name, {})[group] = estimate(hit_SP - first).to_dict()
     about = {trial.name: trial.about for trial in trials}
     results = {"trials": about, "seeds": seeds, "groups": list(groups), "runs": runs, "table": table, "differences": differences}
+    best = {part: score for part, score in oracle_scores(root).items() if part in groups and score > 0}
+    results["shares"] = {name: {part: row[part]["value"] / score for part, score in best.items()} for name, row in table.items()}
     write_json(out / "results.json", results)
     return results
 
