@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -22,6 +23,7 @@ from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.models.mixvpr import MixVpr
+from crossfix.models.salad import Salad
 from crossfix.models.vlad import Vlad
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -60,6 +62,7 @@ class Describer:
         self.input_px = card.preprocessing.px
         self._batch = batch
         self._kept = threading.local()
+        self._widths: dict[float, int] = {}
         self._device = _device(device)
         # VLAD sums small differences between tokens and centres: bfloat16 would leave cosines down to 0.91.
         robust = not isinstance(model.head, Vlad)
@@ -85,7 +88,7 @@ class Describer:
             kind: from where they look, all of them. Pictures from the ground have a size of their own in models of panoramas; some models
                 have a head of their own for satellite pictures.
             fov_deg: how much of the horizon pictures from the ground show: a model of panoramas takes those of less at a narrower size (but
-                for MixVPR heads, which know one size).
+                for MixVPR heads, which know one size), not so narrow that its head has too few tokens.
 
         Returns:
             (B, D) float32 of unit norm, rows in the pictures' order.
@@ -171,9 +174,19 @@ class Describer:
             raise ModelError(f"pictures cannot show {fov_deg:g} degrees of the horizon", mend="give more than 0 and at most 360")
         height, width = preprocessing.ground_hw
         if fov_deg < 360 and not isinstance(self._net.head, MixVpr):
-            step = self._net.encoder.step(height)
-            width = max(1, round(width * fov_deg / 360 / step)) * step
+            width = self._width(height, width, fov_deg)
         return (height, width), preprocessing.ground_fit
+
+    def _width(self, height: int, whole: int, fov_deg: float) -> int:
+        """Width of a picture of a part of the horizon: what the encoder takes, and as many tokens as the head needs."""
+        if fov_deg not in self._widths:
+            encoder, head = self._net.encoder, self._net.head
+            step, least = encoder.step(height), head.least_tokens if isinstance(head, Salad) else 1
+            width = max(1, round(whole * fov_deg / 360 / step)) * step
+            while width + step <= whole and math.prod(encoder.grid(height, width)) < least:
+                width += step
+            self._widths[fov_deg] = width
+        return self._widths[fov_deg]
 
     @torch.inference_mode()
     def _forward(self, img_BCHW: torch.Tensor, kind: ViewKind) -> NDArray[np.float32]:

@@ -92,6 +92,11 @@ class Salad(nn.Module):
         self.dustbin = None if dustbin == "none" else nn.Parameter(torch.tensor(start))
         self.keep = _perceptron(dim, hidden, 1, dropout) if dustbin in ("partial", "gate") else None
 
+    @property
+    def least_tokens(self) -> int:
+        """How many tokens a picture must have."""
+        return self.clusters + 1 if self.form in NEEDS_MORE_TOKENS_THAN_CLUSTERS else 1
+
     def forward(self, tok_BND: torch.Tensor, cls_BD: torch.Tensor | None = None) -> torch.Tensor:
         """Aggregate tokens into descriptors.
 
