@@ -262,3 +262,37 @@ def test_views_encoded_together_share_their_statistics():
     with torch.no_grad():
         for (found, _), view in zip(apart.together([square, wide]), (square, wide), strict=True):
             torch.testing.assert_close(found, apart(view)[0])
+
+
+# Tokens that know where they stand
+
+
+@pytest.mark.parametrize(("name", "stride"), [("resnet10t", 8), ("vit_tiny_patch16_224", None)])
+def test_coordinates_begin_at_nothing_and_tell_places_apart(name, stride):
+    torch.manual_seed(0)
+    plain = TokenEncoder(name, img_px=32, stride=stride).eval()
+    torch.manual_seed(0)
+    told = TokenEncoder(name, img_px=32, stride=stride, coordinates=True).eval()
+    img = torch.randn(2, 3, 32, 48)
+    with torch.no_grad():
+        before, after = plain(img)[0], told(img)[0]
+        assert torch.equal(before, after)
+        told.where[0] = 1.0  # x
+        told.where[1] = 10.0  # y
+        change = told(img)[0] - before
+    rows, columns = told.grid(32, 48)
+    x, y = torch.linspace(-1 + 1 / columns, 1 - 1 / columns, columns), torch.linspace(-1 + 1 / rows, 1 - 1 / rows, rows)
+    wanted = (x + 10 * y[:, None]).flatten()[None, :, None].expand_as(change)
+    torch.testing.assert_close(change, wanted, atol=2e-5, rtol=1e-5)
+
+
+def test_coordinates_learn_and_go_with_every_square_of_a_panorama():
+    encoder = TokenEncoder("resnet10t", img_px=32, stride=8, squares=True, coordinates=True)
+    encoder(torch.randn(2, 3, 32, 32))[0].square().sum().backward()
+    assert encoder.where.grad.abs().amin() > 0
+    with torch.no_grad():
+        encoder.eval().where.normal_()
+        img = torch.randn(1, 3, 32, 32)
+        wide = encoder(torch.cat([img, img], 3))[0].reshape(1, 4, 2, 4, -1)
+        torch.testing.assert_close(wide[:, :, 0], wide[:, :, 1])
+        torch.testing.assert_close(wide[:, :, 0].flatten(1, 2), encoder(img)[0])

@@ -70,6 +70,9 @@ def gengeo(*, small: bool = False) -> list[Trial]:
         Trial("no-global", "without the global token", head(replace(_SALAD, token_dim=0))),
         Trial("few-clusters", "8 clusters of 64", head(replace(_SALAD, clusters=8, cluster_dim=64))),
         Trial("many-clusters", "32 clusters of 16", head(replace(_SALAD, clusters=32, cluster_dim=16))),
+        Trial(
+            "coordinates", "beyond the paper: tokens are told where they stand", replace(made, arch=replace(made.arch, coordinates=True))
+        ),
     ]
 
 

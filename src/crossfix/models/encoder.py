@@ -23,6 +23,7 @@ from crossfix.models.positions import resample_positions
 
 Positions = Literal["original", "timm"]
 _DINOV2_OFFSET = 0.1
+_COORDINATES = 8
 
 
 class TokenEncoder(nn.Module):
@@ -39,6 +40,8 @@ class TokenEncoder(nn.Module):
         trainable_blocks: see `train_last_blocks`; None: all of the network trains.
         squares: encode pictures that are wider than high, panoramas, as squares side by side. Views of all kinds then pass through the
             network at one size, and share its batch norms' statistics; what a square shows is not seen by the next.
+        coordinates: tell tokens where in their picture (or square) they stand, by a learned linear map of their coordinates that begins at
+            zero: heads that sum tokens up, like SALAD, know nothing of the layout otherwise.
         **timm_kwargs: passed to `timm.create_model`. ``final_norm=False`` takes a transformer's final norm away, after published weights
             were read.
 
@@ -56,6 +59,7 @@ class TokenEncoder(nn.Module):
         positions: Positions = "original",
         trainable_blocks: int | None = None,
         squares: bool = False,
+        coordinates: bool = False,
         **timm_kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__()
@@ -78,6 +82,7 @@ class TokenEncoder(nn.Module):
             self.stride = stride
             self.has_cls = False
             self.depth = 0
+        self.where = nn.Parameter(torch.zeros(_COORDINATES, self.dim)) if coordinates else None
         self._frozen_blocks: int | None = None
         self._check_size(img_px, img_px)
         if trainable_blocks is not None:
@@ -184,9 +189,15 @@ class TokenEncoder(nn.Module):
         return rows_BRSCD.reshape(pictures, -1, dim), None if cls_BD is None else cls_BD.reshape(pictures, squares, -1).mean(1)
 
     def _encode(self, img_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        tok_BND, cls_BD, grid = self._tokens(img_BCHW)
+        if self.where is not None:
+            tok_BND = tok_BND + (_coordinates(*grid).to(self.where) @ self.where).to(tok_BND.dtype)
+        return tok_BND, cls_BD
+
+    def _tokens(self, img_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, tuple[int, int]]:
         if not self.is_transformer:
             map_BDHW: torch.Tensor = self.net(img_BCHW)[-1]
-            return map_BDHW.flatten(2).transpose(1, 2), None
+            return map_BDHW.flatten(2).transpose(1, 2), None, (map_BDHW.shape[2], map_BDHW.shape[3])
         split = self._frozen_blocks
         frozen = split is not None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
@@ -196,7 +207,8 @@ class TokenEncoder(nn.Module):
         for block in self.net.blocks[split or 0 :]:
             all_BND = block(all_BND)
         all_BND = self.net.norm(all_BND)
-        return all_BND[:, self.net.num_prefix_tokens :], all_BND[:, 0] if self.has_cls else None
+        grid = img_BCHW.shape[-2] // self.stride, img_BCHW.shape[-1] // self.stride
+        return all_BND[:, self.net.num_prefix_tokens :], all_BND[:, 0] if self.has_cls else None, grid
 
     def _embed(self, img_BCHW: torch.Tensor) -> torch.Tensor:
         net = self.net
@@ -230,6 +242,16 @@ class TokenEncoder(nn.Module):
             raise ModelError(
                 f"pictures of {height} x {width} pixels are smaller than a token of {self.stride}", where=self.name, mend="give larger ones"
             )
+
+
+def _coordinates(rows: int, columns: int) -> torch.Tensor:
+    """Of each token, row by row, (N, 8): x to the right, y down, both from -1 to 1, distance from the middle and its square, waves."""
+    y_R1 = (2 * torch.arange(rows)[:, None] + 1) / rows - 1
+    x_1C = (2 * torch.arange(columns)[None] + 1) / columns - 1
+    y, x = y_R1.expand(rows, columns).flatten(), x_1C.expand(rows, columns).flatten()
+    away = torch.hypot(x, y)
+    waves = [wave(math.pi * axis) for axis in (x, y) for wave in (torch.sin, torch.cos)]
+    return torch.stack([x, y, away, away.square(), *waves], 1)
 
 
 def _side_by_side(img_BCHW: torch.Tensor) -> torch.Tensor:

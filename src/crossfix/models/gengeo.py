@@ -87,6 +87,7 @@ class ArchConfig:
             ablation of GenGeo's shared clusters. Such a model describes nothing rightly without being told a picture's kind.
         trainable_blocks: how many of a transformer's last blocks train, see `TokenEncoder.train_last_blocks`; None: all of the encoder.
         squares: panoramas are encoded as squares side by side, see `TokenEncoder`.
+        coordinates: tokens are told where they stand, see `TokenEncoder`.
     """
 
     encoder: str
@@ -98,6 +99,7 @@ class ArchConfig:
     separate_heads: bool = field(default=False, metadata=LATER)
     trainable_blocks: int | None = field(default=None, metadata=LATER)
     squares: bool = field(default=False, metadata=LATER)
+    coordinates: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if refused := sorted(set(self.timm_kwargs) & _OURS):
@@ -182,6 +184,7 @@ def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:
             positions=config.positions,
             trainable_blocks=config.trainable_blocks,
             squares=config.squares,
+            coordinates=config.coordinates,
             **config.timm_kwargs,
         )
         rows, columns = encoder.grid(config.px, config.px)
