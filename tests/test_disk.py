@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,17 @@ def test_what_fails_half_way_leaves_the_old_content(tmp_path: Path) -> None:
         file.write(b"ne")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_that_write_one_file_leave_one_of_them_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with atomic(path) as mine:
+        mine.write(b"mine " * 1000)
+        code = "import sys; from pathlib import Path; from crossfix.disk import write_bytes; write_bytes(Path(sys.argv[1]), b'theirs')"
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+        assert path.read_bytes() == b"theirs"
+    assert path.read_bytes() == b"mine " * 1000
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -33,6 +33,11 @@ def disk(path: Path) -> Iterator[None]:
         ) from error
 
 
+def part_of(path: Path) -> Path:
+    """The name under which a process writes a file until it is whole: hidden, beside it, and no other process's."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """A binary file that appears under its name only when it is written to the end and on the disk.
@@ -43,7 +48,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     Raises:
         DiskError: it could not be written; nothing of it is left.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     with disk(path):
         try:
             with part.open("wb") as file:

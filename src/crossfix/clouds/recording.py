@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crossfix.clouds.cloud import Cloud
-from crossfix.disk import disk
+from crossfix.disk import disk, part_of
 from crossfix.errors import InputError
 
 _FAR = 10_000.0  # the viewer has float32: from here on a point would be off by more than half a millimetre
@@ -36,7 +36,7 @@ def write_recording(path: Path, cloud: Cloud, name: str) -> tuple[float, float, 
     rr: Any = rerun
     far = len(cloud) > 0 and float(np.abs(cloud.xyz_N3).max()) > _FAR
     off_3 = np.round(np.median(cloud.xyz_N3, axis=0)) if far else np.zeros(3)
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()  # where it cannot be, rerun would only log that
