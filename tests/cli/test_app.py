@@ -107,7 +107,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     os.close(read)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "crossfix.cli", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            [sys.executable, "-m", "crossfix", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
         )
     finally:
         os.close(write)

@@ -34,7 +34,7 @@ class ColmapBackend:
         dense: patch-match stereo after the sparse reconstruction.
         side_px: pictures are made smaller until their longer side has at most so many pixels.
         points: at most so many a cloud.
-        seed: of the thinning and of COLMAP's own draws. On several threads two runs may still differ in the last digits.
+        seed: of the thinning and of every draw of COLMAP's, so that two runs find the same.
 
     Raises:
         InputError: pycolmap is not installed, or has no CUDA for dense clouds.
@@ -101,14 +101,22 @@ class ColmapBackend:
         mapping = colmap.IncrementalPipelineOptions()
         # COLMAP gives up models of fewer than ten views by default; a group may have less.
         mapping.min_model_size = _LEAST_VIEWS
-        mapping.random_seed = self.seed
+        # A draw without a seed of its own follows its thread, and which thread takes which pair is the machine's mood.
+        verification = colmap.TwoViewGeometryOptions()
+        for drawing in (mapping, mapping.mapper, mapping.triangulation, verification.ransac):
+            drawing.random_seed = self.seed
         colmap.set_random_seed(self.seed)
+        # Sums of several threads come in any order, and a reconstruction of few views magnifies the last digit.
+        mapping.num_threads = 1
         # Views of one size are taken to be of one camera: one focal length from all of them is steadier than one from each.
         mode = colmap.CameraMode.SINGLE if len(shapes) == 1 else colmap.CameraMode.AUTO
         with _quiet(colmap):
             try:
+                # Numbered by name first: left to the extraction, whichever thread ends first has the first number.
+                colmap.Database.open(database).close()
+                colmap.import_images(database, pictures, camera_mode=mode)
                 colmap.extract_features(database, pictures, camera_mode=mode, extraction_options=extraction)
-                colmap.match_exhaustive(database)
+                colmap.match_exhaustive(database, verification_options=verification)
                 models = colmap.incremental_mapping(database, pictures, sparse, options=mapping)
             except (RuntimeError, ValueError) as error:
                 raise NoCloudError("COLMAP failed", f"COLMAP gave up ({str(error).splitlines()[0]})") from error

@@ -1,4 +1,4 @@
-"""`python -m crossfix.cli`: the same as `crossfix`."""
+"""`python -m crossfix`: the same as `crossfix`."""
 
 from __future__ import annotations
 
