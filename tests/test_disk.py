@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from crossfix.disk import atomic, write_bytes, write_json
+from crossfix.disk import LATER, atomic, plain, write_bytes, write_json
 from crossfix.errors import DiskError
 
 
@@ -57,3 +58,23 @@ def test_what_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(DiskError, match="cannot be written"):
             write_bytes(tmp_path / "closed" / "a.bin", b"1")
+
+
+@dataclass(frozen=True)
+class _Part:
+    sides: tuple[float, float] = (0.5, 1.0)
+    new: int = field(default=2, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    part: _Part = field(default_factory=_Part)
+    more: dict[str, object] = field(default_factory=dict)
+    late: _Part | None = field(default=None, metadata=LATER)
+
+
+def test_a_config_is_plain_all_the_way_down_and_silent_on_what_came_later() -> None:
+    assert plain(_Whole(more={"a": (1, _Part())})) == {"part": {"sides": [0.5, 1.0]}, "more": {"a": [1, {"sides": [0.5, 1.0]}]}}
+    said = plain(_Whole(_Part(new=3), late=_Part(new=4)))
+    assert said == {"part": {"sides": [0.5, 1.0], "new": 3}, "more": {}, "late": {"sides": [0.5, 1.0], "new": 4}}
+    assert json.loads(json.dumps(said)) == said

@@ -1,11 +1,12 @@
-"""Writing files that are whole or not there, and checksums: what every room that writes needs."""
+"""Writing files that are whole or not there, configs as JSON values, and checksums: what every room that writes needs."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +14,8 @@ from typing import Any, BinaryIO
 from crossfix.errors import DiskError
 
 PIECE_BYTES = 2**20
+#: Metadata of a config's field that came after the first files with that config: `plain` leaves it out where it holds its default.
+LATER = {"later": True}
 
 
 @contextmanager
@@ -91,6 +94,29 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
         DiskError: as `write_bytes`.
     """
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def plain(config: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A config dataclass as reading its JSON back would give it: dicts and lists all the way down.
+
+    Fields marked `LATER` that hold their default are left out: what an older version wrote, which did not know them, stays equal to what
+    this one writes, and identities and runs go on.
+
+    Args:
+        config: of JSON values, other such dataclasses, and dicts, lists and tuples of both.
+    """
+    known = {f.name: (f, getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {name: _plain(item) for name, (f, item) in known.items() if not (f.metadata.get("later") and item == f.default)}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if dataclasses.is_dataclass(value):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 def append(path: Path, line: bytes) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from crossfix.disk import LATER, plain
 from crossfix.errors import ModelError
 from crossfix.models.gengeo import ArchConfig
-from crossfix.models.heads import LATER, written
 
 _FORMAT = 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -98,15 +98,7 @@ class ModelCard:
 
     def to_dict(self) -> dict[str, Any]:
         """The card as JSON values, with the format's version."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "any_view" or self.any_view}
-        return {
-            "format": _FORMAT,
-            **values,
-            "architecture": self.architecture.to_dict(),
-            "preprocessing": written(self.preprocessing),
-            "recipe": dict(self.recipe),
-            "metrics": dict(self.metrics),
-        }
+        return {"format": _FORMAT, **plain(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelCard:
@@ -133,5 +125,5 @@ class ModelCard:
 
     def identity(self, weights_sha256: str) -> str:
         """Hex digest of everything that decides a descriptor: weights, architecture and preprocessing."""
-        decisive = {"weights": weights_sha256, "architecture": self.architecture.to_dict(), "preprocessing": written(self.preprocessing)}
+        decisive = {"weights": weights_sha256, "architecture": self.architecture.to_dict(), "preprocessing": plain(self.preprocessing)}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from crossfix.disk import LATER, plain
 from crossfix.errors import ModelError
 from crossfix.models.encoder import Positions, TokenEncoder
 from crossfix.models.heads import (
-    LATER,
     ClsConfig,
     GemConfig,
     Head,
@@ -29,7 +29,6 @@ from crossfix.models.heads import (
     build_head,
     read,
     read_head,
-    written,
 )
 
 __all__ = [
@@ -107,7 +106,7 @@ class ArchConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values."""
-        return {**written(self), "head": written(self.head), "timm_kwargs": dict(self.timm_kwargs)}
+        return plain(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArchConfig:

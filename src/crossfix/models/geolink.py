@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
+from crossfix.disk import plain
 from crossfix.errors import ModelError
 from crossfix.models.gengeo import ArchConfig, GenGeo, build
 from crossfix.models.point_branch import PointBranch, PointConfig
@@ -41,7 +42,7 @@ class GeoLinkConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values."""
-        return {"arch": self.arch.to_dict(), "points": self.points.to_dict(), "teacher": self.teacher}
+        return plain(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GeoLinkConfig:

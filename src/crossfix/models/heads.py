@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from crossfix.disk import LATER
 from crossfix.errors import ModelError
 from crossfix.models.mixvpr import MixVpr
 from crossfix.models.netvlad import NetVlad
@@ -13,15 +14,7 @@ from crossfix.models.pooling import ClassToken, GeM, Mean
 from crossfix.models.salad import NEEDS_MORE_TOKENS_THAN_CLUSTERS, ClusterWeight, Dustbin, Salad
 from crossfix.models.vlad import Vlad
 
-# Marks a field that older cards do not have. It is written only where it differs from its default: a card's identity stays what it was.
-LATER = {"later": True}
 _T = TypeVar("_T")
-
-
-def written(config: Any) -> dict[str, Any]:  # noqa: ANN401
-    """A config dataclass as JSON values, without those of its own fields marked LATER that hold their default."""
-    silent = {f.name for f in fields(config) if f.metadata.get("later") and getattr(config, f.name) == f.default}
-    return {name: value for name, value in asdict(config).items() if name not in silent}
 
 
 def read(cls: type[_T], values: Mapping[str, Any]) -> _T:

@@ -6,13 +6,14 @@ Axes: B clouds, N points, C channels, T entries of a neighbour table, D entries 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from crossfix.disk import plain
 from crossfix.errors import ModelError
 from crossfix.models.experts import ExpertKind, MultiExperts
 from crossfix.models.point_grid import HeightGrid
@@ -128,7 +129,7 @@ class PointConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values: tuples as lists."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return plain(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PointConfig:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
-from crossfix.models.heads import LATER
+from crossfix.disk import LATER
 
 _LUMA = (0.299, 0.587, 0.114)
 

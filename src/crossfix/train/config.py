@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crossfix.data.dataset import Direction
+from crossfix.disk import LATER, plain
 from crossfix.errors import InputError
 from crossfix.models.gengeo import ArchConfig
-from crossfix.models.heads import LATER
 from crossfix.train.augment import AugmentConfig
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.ground import GroundViews
@@ -209,28 +209,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON holds it: nested dicts, tuples as lists."""
-        plain = _plain(self)
-        assert isinstance(plain, dict)
-        return plain | {"arch": _plain(self.arch.to_dict())}
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Configs as dicts and tuples as lists all the way down, as reading the JSON back would give them.
-
-    Fields that came later and hold their default are left out: runs go on where a version that did not know them left them.
-    """
-    if dataclasses.is_dataclass(value):
-        known = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not _silent(f, getattr(value, f.name))}
-        return {name: _plain(item) for name, item in known.items()}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _silent(known: dataclasses.Field[Any], value: Any) -> bool:  # noqa: ANN401
-    return bool(known.metadata.get("later")) and value == known.default
+        return plain(self)
 
 
 def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str | None:

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.disk import atomic, write_bytes
+from crossfix.disk import LATER, atomic, plain, write_bytes
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.worlds.epoch import Epoch
@@ -35,7 +35,6 @@ from crossfix.worlds.world import World
 Bytes = npt.NDArray[np.uint8]
 SATELLITE_MARGIN = 1.5
 DRONE_MARGIN = 1.375  # finer than the model's input: one ray a pixel there is about two where it is used
-_LATER = {"later": True}
 _WORLD_M = 1200.0
 _TEXEL_M = 0.65
 _PLACES_A_WORLD = 12
@@ -74,14 +73,12 @@ class BankPlan:
     height_m: tuple[float, float] = (60.0, 320.0)
     offset: float = 0.22
     ratio: tuple[float, float] = (0.65, 1.5)
-    panoramas: int = field(default=0, metadata=_LATER)
-    panorama_px: int = field(default=64, metadata=_LATER)
+    panoramas: int = field(default=0, metadata=LATER)
+    panorama_px: int = field(default=64, metadata=LATER)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; what no bank had before panoramas is left out where there are none."""
-        silent = {f.name for f in fields(self) if f.metadata.get("later") and getattr(self, f.name) == f.default}
-        values = {name: value for name, value in asdict(self).items() if name not in silent}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return plain(self)
 
     @property
     def satellite_px(self) -> int:
