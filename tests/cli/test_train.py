@@ -57,6 +57,10 @@ def test_train_renders_trains_and_goes_on(tmp_path: Path, capsys: pytest.Capture
     assert "Use it with --model" in capsys.readouterr().out
     assert (again / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
+    further = tmp_path / "further"
+    assert main(["train", "tiny", "-o", str(further), "--bank", str(run / "bank"), "--steps", "1", "--start", str(run)]) == 0
+    assert json.loads((further / "config.json").read_text())["start"] == results["sha256"]
+
 
 def test_an_unknown_recipe_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["train", "nonsense", "-o", str(tmp_path / "run")]) == 2

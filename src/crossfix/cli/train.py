@@ -37,6 +37,9 @@ def train(
     pretrained: Annotated[
         bool | None, typer.Option("--pretrained/--no-pretrained", help="Begin with timm's published weights, or with random numbers.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Begin with this model's weights: a name or folder; its licence stays theirs.")
+    ] = None,
     held_out: Annotated[int | None, typer.Option(help="Places kept for validation instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches and augmentation instead of the recipe's.", min=0)] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read a data set's pictures; by default one a core.")] = None,
@@ -83,6 +86,7 @@ def train(
             bank_progress=stage("Rendering worlds"),
             clouds=clouds,
             cloud_progress=stage("Reading clouds"),
+            start=start,
         )
     if os.environ.get("RANK", "0") != "0":  # torchrun's other processes
         return

@@ -119,6 +119,7 @@ class TrainConfig:
             third more time.
         geolink: training with point clouds beside the pictures, drone pictures of a data set only; None trains on pictures alone.
         ground: panoramas of the same places beside drone pictures, for one model of both; None: without.
+        start: SHA-256 of the weights that the run begins with, see `crossfix.train.start`; empty: random numbers.
     """
 
     recipe: str
@@ -150,6 +151,7 @@ class TrainConfig:
     recompute: bool = False
     geolink: GeoLinkTraining | None = field(default=None, metadata=LATER)
     ground: GroundViews | None = field(default=None, metadata=LATER)
+    start: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "together", "accumulate", "held_out", "validate_every", "checkpoint_every", "log_every"):

@@ -40,6 +40,7 @@ from crossfix.train.processes import Process, joined
 from crossfix.train.reading import Ahead
 from crossfix.train.siamese import Siamese, recompute_
 from crossfix.train.source import Bytes, PairBatch, PairSource, Sampler, Side
+from crossfix.train.start import Start
 from crossfix.train.validate import validate
 from crossfix.worlds.pairs import PairBank
 
@@ -74,6 +75,7 @@ def train(
     cloud_cache: Path | None = None,
     cloud_progress: Report | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
+    start: str | Path | None = None,
 ) -> TrainResult:
     """Train a model, or go on where a killed run of the same config stands, or return what a finished one left.
 
@@ -93,6 +95,7 @@ def train(
         cloud_cache: folder for the points sampled of them, which several runs may share; the run's own if none is given.
         cloud_progress: told the clouds read and all of them.
         log: given every record that goes into the log.
+        start: name or folder of the model whose weights the run begins with; of a killed run's, too, when it goes on.
 
     Raises:
         RunError: where the folder holds another run, the checkpoint is damaged, or the loss is not finite.
@@ -100,7 +103,8 @@ def train(
         DataError: where the data set is not whole, or a picture cannot be read.
         DiskError: where the folder cannot be written.
     """
-    given = Given(bank, root, workers, memory_gb, bank_progress, clouds, cloud_cache, cloud_progress)
+    begun = None if start is None else Start.of(start)
+    given = Given(bank, root, workers, memory_gb, bank_progress, clouds, cloud_cache, cloud_progress, begun)
     with joined() as process:
         if config.geolink is not None:
             check_alone(process.count, "3D")
@@ -112,7 +116,7 @@ def train(
         if todo:
             with process.first_alone():
                 source, sampler = pairs()
-            trainer = _Trainer(config, folder, source, sampler, log, process)
+            trainer = _Trainer(config, folder, source, sampler, log, process, begun)
             try:
                 trainer.run(progress if process.first else None)
             finally:
@@ -134,13 +138,17 @@ class _Trainer:
         sampler: Sampler,
         log: Callable[[dict[str, Any]], None] | None,
         process: Process,
+        start: Start | None = None,
     ) -> None:
+        self.start = start
         self.config, self.folder, self.source, self.sampler, self.log, self.process = config, folder, source, sampler, log, process
         devices = [process.local] if torch.cuda.is_available() else 1
         self.fabric = Fabric(accelerator="auto", devices=devices, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
         self.module: Siamese | Linked = _siamese(config) if config.geolink is None else build_linked(config, config.geolink)
         model = self.module.model
+        if start is not None:
+            start.into_(model)
         self.module.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.module.model) if config.ema > 0 else None
         if config.recompute:
@@ -342,7 +350,8 @@ class _Trainer:
             architecture=config.arch,
             preprocessing=_preprocessing(config),
             training_data=self.source.about
-            + (f"; the encoder began with published weights, {config.arch.encoder}" if config.pretrained else ""),
+            + (f"; the encoder began with published weights, {config.arch.encoder}" if config.pretrained else "")
+            + (self.start.about if self.start is not None else ""),
             recipe=config.to_dict(),
             seed=config.seed,
             metrics={"validation": progress.best},

@@ -20,6 +20,7 @@ from crossfix.train.pairs import BankSource
 from crossfix.train.reading import Reader
 from crossfix.train.samplers import NeighbourOrder
 from crossfix.train.source import PairSource, Sampler
+from crossfix.train.start import Start
 from crossfix.train.training_clouds import CloudDraw, FoundClouds, sampled
 from crossfix.worlds.pairs import PairBank, make_pair_bank
 
@@ -38,6 +39,7 @@ class Given:
     clouds: Path | None = None
     cloud_cache: Path | None = None
     cloud_progress: Report | None = None
+    start: Start | None = None
 
 
 def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig, RunFolder, Callable[[], tuple[PairSource, Sampler]]]:
@@ -56,6 +58,10 @@ def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig,
         InputError: where the config makes no sense with the pairs.
         DataError: where the data set is not whole.
     """
+    if given.start is not None:
+        config = given.start.recorded(config)
+    elif config.start or ((run / "config.json").exists() and read_json(run / "config.json").get("start")):
+        raise InputError("this training begins with the weights of a model", where=run, mend="say which: --start MODEL")
     if given.clouds is not None and (config.geolink is None or config.geolink.clouds == "none"):
         raise InputError("this recipe trains on pictures alone", where=given.clouds, mend="leave --clouds out")
     if isinstance(config.data, SetData):

@@ -1,0 +1,67 @@
+"""Weights that a training goes on from, instead of random numbers: fine-tuning, or a second stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from crossfix.errors import ModelError
+from crossfix.models.card import ModelCard
+from crossfix.models.gengeo import GenGeo
+from crossfix.models.registry import UntrainedHeadWarning, open_model
+from crossfix.train.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model that a training begins with.
+
+    Attributes:
+        card: what is known of it.
+        tensors: its weights and running averages, float32.
+    """
+
+    card: ModelCard
+    tensors: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, name_or_folder: str | Path) -> Start:
+        """The model of this name, or in this folder. An untrained head is no fault here.
+
+        Raises:
+            ModelError: if there is none, or it is damaged.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UntrainedHeadWarning)
+            model, card = open_model(name_or_folder)
+        return cls(card, {name: tensor.detach().float() for name, tensor in model.state_dict().items()})
+
+    def recorded(self, config: TrainConfig) -> TrainConfig:
+        """The config with the checksum of these weights, and their licence, which what is made of them has too."""
+        return dataclasses.replace(config, start=self.card.sha256, licence=self.card.licence)
+
+    def into_(self, model: GenGeo) -> None:
+        """Give the weights to a network.
+
+        Raises:
+            ModelError: if it is another network.
+        """
+        own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        given = {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+        if own != given:
+            apart = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
+            raise ModelError(
+                f"its weights are those of another network than the recipe's: {apart[0]} and {len(apart) - 1} more differ",
+                where=self.card.name,
+                mend="start from a model of the recipe's architecture",
+            )
+        model.load_state_dict(self.tensors)
+
+    @property
+    def about(self) -> str:
+        """For the card of what is made of it."""
+        return f"; began with {self.card.name} ({self.card.sha256[:8]}), trained on {self.card.training_data}"
