@@ -15,6 +15,7 @@ from crossfix.models.folder import load_model, save_model
 from crossfix.models.gengeo import ArchConfig, GemConfig, build
 from crossfix.train.config import OptimConfig, TrainConfig
 from crossfix.train.loop import train
+from crossfix.train.start import Start
 from crossfix.worlds.pairs import BankPlan, PairBank
 
 STILL = TrainConfig(  # learns so slowly that a float32 does not move
@@ -56,10 +57,15 @@ def test_a_run_goes_on_from_the_weights_and_says_so(model: Path, bank: PairBank,
         train(STILL, tmp_path, bank=bank)
 
 
+def test_no_other_published_weights_are_fetched(model: Path) -> None:
+    assert Start.of(model).recorded(dataclasses.replace(STILL, pretrained=True)).pretrained is False
+
+
 def test_what_cannot_be_begun_with(model: Path, bank: PairBank, tmp_path: Path) -> None:
     other = dataclasses.replace(STILL, arch=dataclasses.replace(STILL.arch, head=GemConfig(8)))
     with pytest.raises(ModelError, match=r"those of another network than the recipe's: head\.\S+ and \d more differ"):
         train(other, tmp_path / "other", bank=bank, start=model)
+    assert not (tmp_path / "other").exists(), "the folder is not claimed, nor a bank rendered"
     with pytest.raises(ModelError):
         train(STILL, tmp_path / "none", bank=bank, start=tmp_path / "nothing")
     with pytest.raises(InputError, match="say which: --start MODEL"):

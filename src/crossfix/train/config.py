@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from crossfix.data.dataset import Direction
 from crossfix.disk import LATER, plain
 from crossfix.errors import InputError
+from crossfix.models.card import Preprocessing
 from crossfix.models.gengeo import ArchConfig
 from crossfix.train.augment import AugmentConfig
 from crossfix.train.geolink import GeoLinkTraining
@@ -198,6 +199,15 @@ class TrainConfig:
         if self.ground is not None:
             return self.ground.hw
         return self.data.query_hw if isinstance(self.data, SetData) and self.data.panoramas else None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the model that is trained asks of its pictures."""
+        given = self.arch.px, self.mean, self.std
+        if self.panorama_hw is None:
+            return Preprocessing(*given)
+        ground_fit = self.ground.fit if self.ground is not None else cast("SetData", self.data).ground_fit
+        return Preprocessing(*given, ground_hw=self.panorama_hw, ground_fit=ground_fit)
 
     def resolved(self, batches_per_epoch: int) -> TrainConfig:
         """The config with the steps that its epochs make, where it counts in epochs.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from crossfix.disk import write_json
 from crossfix.errors import RunError
 from crossfix.losses.contrastive import InfoNCE, NotFiniteError
 from crossfix.losses.correspondence import Correspondence
-from crossfix.models.card import ModelCard, Preprocessing
+from crossfix.models.card import ModelCard
 from crossfix.models.folder import save_model
 from crossfix.models.gengeo import GenGeo, build
 from crossfix.models.geolink import GeoLinkBatch
@@ -99,7 +99,8 @@ def train(
 
     Raises:
         RunError: where the folder holds another run, the checkpoint is damaged, or the loss is not finite.
-        InputError: where the config makes no sense with the pairs.
+        InputError: where the config makes no sense with the pairs, or the model that the run begins with is not said.
+        ModelError: where that model is another network, or damaged.
         DataError: where the data set is not whole, or a picture cannot be read.
         DiskError: where the folder cannot be written.
     """
@@ -140,15 +141,15 @@ class _Trainer:
         process: Process,
         start: Start | None = None,
     ) -> None:
-        self.start = start
         self.config, self.folder, self.source, self.sampler, self.log, self.process = config, folder, source, sampler, log, process
+        self.start = start
         devices = [process.local] if torch.cuda.is_available() else 1
         self.fabric = Fabric(accelerator="auto", devices=devices, precision=config.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
         self.module: Siamese | Linked = _siamese(config) if config.geolink is None else build_linked(config, config.geolink)
         model = self.module.model
         if start is not None:
-            start.into_(model)
+            model.load_state_dict(start.tensors)
         self.module.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.module.model) if config.ema > 0 else None
         if config.recompute:
@@ -348,10 +349,10 @@ class _Trainer:
         card = ModelCard(
             name=config.recipe,
             architecture=config.arch,
-            preprocessing=_preprocessing(config),
+            preprocessing=config.preprocessing,
             training_data=self.source.about
             + (f"; the encoder began with published weights, {config.arch.encoder}" if config.pretrained else "")
-            + (self.start.about if self.start is not None else ""),
+            + ("" if self.start is None else self.start.about),
             recipe=config.to_dict(),
             seed=config.seed,
             metrics={"validation": progress.best},
@@ -376,14 +377,6 @@ def _siamese(config: TrainConfig) -> Siamese:
     if config.ground is not None:
         made.ground, made.ground_weight = InfoNCE(config.temperature, config.label_smoothing), config.ground.weight
     return made
-
-
-def _preprocessing(config: TrainConfig) -> Preprocessing:
-    given = config.arch.px, config.mean, config.std
-    if config.panorama_hw is None:
-        return Preprocessing(*given)
-    ground_fit = config.ground.fit if config.ground is not None else cast("SetData", config.data).ground_fit
-    return Preprocessing(*given, ground_hw=config.panorama_hw, ground_fit=ground_fit)
 
 
 class _Window:

@@ -55,7 +55,8 @@ def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig,
 
     Raises:
         RunError: where the folder holds another run.
-        InputError: where the config makes no sense with the pairs.
+        InputError: where the config makes no sense with the pairs, or the model that the run begins with is not said.
+        ModelError: where that model is another network.
         DataError: where the data set is not whole.
     """
     if given.start is not None:

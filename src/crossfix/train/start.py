@@ -11,7 +11,7 @@ import torch
 
 from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard
-from crossfix.models.gengeo import GenGeo
+from crossfix.models.gengeo import build
 from crossfix.models.registry import UntrainedHeadWarning, open_model
 from crossfix.train.config import TrainConfig
 
@@ -41,25 +41,23 @@ class Start:
         return cls(card, {name: tensor.detach().float() for name, tensor in model.state_dict().items()})
 
     def recorded(self, config: TrainConfig) -> TrainConfig:
-        """The config with the checksum of these weights, and their licence, which what is made of them has too."""
-        return dataclasses.replace(config, start=self.card.sha256, licence=self.card.licence)
+        """The config with the checksum of these weights, and their licence, which what is made of them has too.
 
-    def into_(self, model: GenGeo) -> None:
-        """Give the weights to a network.
+        No other published weights are fetched then.
 
         Raises:
-            ModelError: if it is another network.
+            ModelError: if the config's network is another.
         """
-        own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-        given = {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
-        if own != given:
-            apart = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
+        with torch.device("meta"):  # shapes alone: nothing is drawn, and a large network takes no memory
+            own = {name: tensor.shape for name, tensor in build(config.arch).state_dict().items()}
+        given = {name: tensor.shape for name, tensor in self.tensors.items()}
+        if apart := sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name)):
             raise ModelError(
                 f"its weights are those of another network than the recipe's: {apart[0]} and {len(apart) - 1} more differ",
                 where=self.card.name,
                 mend="start from a model of the recipe's architecture",
             )
-        model.load_state_dict(self.tensors)
+        return dataclasses.replace(config, start=self.card.sha256, licence=self.card.licence, pretrained=False)
 
     @property
     def about(self) -> str:
