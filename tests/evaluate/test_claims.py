@@ -19,6 +19,7 @@ from lab_clouds import write_lab_with_clouds
 
 GEOLINK = {trial.name: trial for trial in claim("geolink", small=True)}
 FUSION = {trial.name: trial for trial in claim("fusion", small=True)}
+GROUND = {trial.name: trial for trial in claim("gengeo-ground", small=True)}
 SALAD = SaladConfig(cluster_dim=8, token_dim=8, hidden=16, dropout=0.0)
 CLOUDS = {trial.name: trial for trial in claim("geolink-clouds", small=True)}
 
@@ -38,7 +39,7 @@ def test_claims_are_whole(name: str, small: bool):
 
 
 def test_an_unknown_claim_is_one_sentence():
-    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, dustbin, oracles, geolink, geolink-clouds, fusion"):
+    with pytest.raises(InputError, match="there is no such claim; choose one of gengeo, gengeo-ground, dustbin, oracles"):
         claim("gravity")
 
 
@@ -54,6 +55,15 @@ def test_every_3d_variant_with_a_wrong_twin_differs_from_it_in_nothing_else():
 def test_fusion_and_its_control_differ_in_the_clouds_alone():
     assert first_difference(FUSION["fusion"].config.to_dict(), FUSION["fusion-wrong"].config.to_dict()) == "geolink.clouds"
     assert dataclasses.replace(FUSION["fusion"].config, geolink=None) == FUSION["any-view"].config
+
+
+@pytest.mark.parametrize("name", sorted(GROUND))
+def test_variants_on_panoramas_train(name: str, lab: Path, tmp_path: Path):
+    """At the sizes of the claim: MixVPR takes as many tokens of a panorama as of a satellite picture, or it refuses."""
+    config = dataclasses.replace(
+        GROUND[name].config, steps=1, batch=4, held_out=4, validate_every=1, checkpoint_every=1, log_every=1, precision="32-true"
+    )
+    assert train(config, tmp_path / "run", root=lab, workers=1).results["steps"] == 1
 
 
 @pytest.mark.parametrize("name", sorted(FUSION))

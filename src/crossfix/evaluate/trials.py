@@ -44,6 +44,7 @@ GROUPS: dict[str, Callable[[Condition], bool]] = {
     "300 m": lambda one: one.name == "300m",
     "map to drone": lambda one: one.name == "map to drone",
     "panorama": lambda one: one.name == "panorama",
+    "panorama, seen": lambda one: one.name == "panorama" and one.part == "seen",
     "panorama, unseen": lambda one: one.name == "panorama" and one.part != "seen",
     "limited view": lambda one: one.dial in ("fov", "perspective"),
 }
