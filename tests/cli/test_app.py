@@ -132,3 +132,15 @@ def test_progress_can_be_silent_and_says_nothing_of_work_that_failed(capsys: pyt
     with pytest.raises(ValueError, match="stop"), bar("Counting") as report:
         raise ValueError("stop")
     assert not capsys.readouterr().err
+
+
+def test_threads_sleep_soon_unless_the_user_has_said_how_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert main(["--version"]) == 0
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert main(["--version"]) == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "10000"
