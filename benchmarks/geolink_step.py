@@ -73,7 +73,7 @@ def stepper(arch, terms, options, pairs, precision):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", default="resnet34")
-    parser.add_argument("--stride", type=int, default=8)
+    parser.add_argument("--stride", type=int, default=8, help="0 for transformers")
     parser.add_argument("--px", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=64)
     parser.add_argument("--precision", choices=["bf16", "float32"], default="bf16")
@@ -83,7 +83,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    arch = ArchConfig(args.encoder, args.px, SALAD, stride=args.stride)
+    arch = ArchConfig(args.encoder, args.px, SALAD, stride=args.stride or None)
     steps = {name: stepper(arch, terms, options, args.pairs, args.precision) for name, (terms, options) in KINDS.items()}
     now = time.process_time if args.clock == "cpu" else time.perf_counter
     best = dict.fromkeys(steps, float("inf"))
