@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     args = parser.parse_args()
     banks = [PairBank.open(folder) for folder in args.banks]
-    base = recipe("gengeo-tiny")
+    base = recipe("gengeo-tiny-drone")
     print("| variant | parameters, M | CPU s a training step | CPU ms an image | R@1 seen regions | R@1 unseen region |", flush=True)
     print("|---|---|---|---|---|---|", flush=True)
     for name in args.only:

@@ -20,7 +20,7 @@ TRAINED = {"elsewhere": "training regions", "oracle": "desert"}
 
 def run_folder(work: Path, name: str, steps: int) -> Path:
     """Trains on a bank of 960 places, or finds what an earlier call has left."""
-    base = recipe("gengeo-tiny")
+    base = recipe("gengeo-tiny-drone")
     config = dataclasses.replace(
         base, steps=steps, together=1, held_out=60, validate_every=steps, checkpoint_every=steps, ema=0.0,
         optim=dataclasses.replace(base.optim, warmup_steps=steps // 10),

@@ -71,7 +71,7 @@ def ours(wanted: argparse.Namespace) -> float:
     from crossfix.train.recipes import recipe
 
     torch.set_num_threads(wanted.threads)
-    augment = dataclasses.replace(recipe("gengeo-tiny").augment, curriculum_steps=0)
+    augment = dataclasses.replace(recipe("gengeo-tiny-drone").augment, curriculum_steps=0)
     config = TrainConfig(
         recipe="speed",
         arch=arch(wanted),

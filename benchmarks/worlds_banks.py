@@ -19,7 +19,7 @@ PLANS = {
     "delta": BankPlan(("delta",), 300, 3002, views=2),  # another one
     "elsewhere": BankPlan(TRAINING, 960, 1000),  # to train on, for the 2x2 table
     "oracle": BankPlan(("desert",), 960, 1001),  # likewise
-    "train": recipe("gengeo-tiny").data,  # what the bundled model is trained on
+    "train": recipe("gengeo-tiny-drone").data,  # what the bundled model's first stage is trained on
 }
 
 

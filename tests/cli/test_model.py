@@ -51,6 +51,17 @@ def test_export(run, tmp_path):
     assert load_model(tmp_path / "out")[1].dtype == "float32"
 
 
+def test_average(run, tmp_path):
+    call("export", run, "-o", tmp_path / "other", "--dtype", "float32")
+    told = json.loads(call("average", run, tmp_path / "other", "-o", tmp_path / "both", "--share", "0.3", "--json").stdout)
+    model, card = load_model(tmp_path / "both")
+    assert (told["share"], told["sha256"]) == (0.3, card.sha256)
+    assert all(torch.allclose(value, load_model(run)[0].state_dict()[name]) for name, value in model.state_dict().items())
+    assert "0.5 of" in call("average", run, tmp_path / "other", "-o", tmp_path / "both").stdout
+    with pytest.raises(InputError, match="would replace one of the two"):
+        call("average", run, tmp_path / "other", "-o", run)
+
+
 def mixvpr_checkpoint():
     """MixVPR's release in its names and shapes, with a ResNet-18."""
     original = timm.create_model("resnet18", features_only=True, out_indices=(3,))

@@ -283,11 +283,12 @@ def test_heads_of_one_size_see_every_field_of_view_at_it():
     np.testing.assert_array_equal(describer.describe(some, kind="ground", fov_deg=90), describer.describe(some, kind="ground"))
 
 
-def test_a_narrow_view_keeps_as_many_tokens_as_the_head_needs():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_narrow_view_keeps_as_many_tokens_as_the_head_needs(precision):
     torch.manual_seed(0)
     config = ArchConfig("resnet10t", 32, SaladConfig(clusters=6, cluster_dim=4, token_dim=4, hidden=8), stride=8)
     card = ModelCard("wide", config, Preprocessing(32, ground_hw=(16, 64)))
-    describer = Describer(build(config).eval(), card, precision="float32")
+    describer = Describer(build(config).eval(), card, precision=precision)
     some = [np.random.default_rng(0).integers(0, 256, (16, 12, 3), np.uint8)]
     narrow, wider = (next(describer.tensors(some, kind="ground", fov_deg=fov))[1].shape[-2:] for fov in (30.0, 180.0))
     assert (narrow, wider) == ((16, 32), (16, 32)), "two rows of four tokens; 30 degrees alone would be two tokens"

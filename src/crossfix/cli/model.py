@@ -1,4 +1,4 @@
-"""`crossfix model`: the models that have names, what a model is, exporting a trained one, importing those of other projects."""
+"""`crossfix model`: the models that have names, what one is, exporting and averaging trained ones, importing other projects'."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from crossfix.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, help="List models, show what one is, export a trained one, import another project's.")
+app = typer.Typer(no_args_is_help=True, help="List models, show what one is, export or average trained ones, import another project's.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
@@ -76,6 +76,32 @@ def export(
         )
         return
     typer.echo(f"{out}: {card.name}, {size_mb} MB in {card.dtype}; use it with --model {out}")
+
+
+@app.command("average", epilog="Example: crossfix model average models/before runs/after -o models/both --share 0.5")
+def average(
+    first: Annotated[str, typer.Argument(metavar="BEFORE", help="The model that was trained on from: its name or folder.")],
+    second: Annotated[str, typer.Argument(metavar="AFTER", help="The model that came of it.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
+    share: Annotated[float, typer.Option(help="AFTER's part in each weight, 0 to 1.")] = 0.5,
+    dtype: Annotated[str, typer.Option(help="How matrices are stored: float16 or float32.")] = "float32",
+    as_json: AsJson = False,
+) -> None:
+    """Average a model with its own further training, which often holds better where neither was trained than both do."""
+    from crossfix.models.average import average_models
+    from crossfix.models.folder import save_model
+
+    stored = _dtype(dtype)
+    if out.resolve() in (Path(first).resolve(), Path(second).resolve()):
+        raise InputError("the model folder would replace one of the two", where=out, mend="choose another folder with -o")
+    model, card = average_models(first, second, share)
+    card = save_model(out, model, replace(card, dtype=stored))
+    if as_json:
+        typer.echo(
+            json.dumps({"folder": str(out), "name": card.name, "share": share, "licence": card.licence, "sha256": card.sha256}, indent=2)
+        )
+        return
+    typer.echo(f"{out}: {1 - share:g} of {first} and {share:g} of {second}; use it with --model {out}")
 
 
 @app.command("import", epilog="Example: crossfix model import dino_salad.ckpt --as salad -o models/salad")

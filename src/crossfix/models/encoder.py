@@ -106,7 +106,7 @@ class TokenEncoder(nn.Module):
         if self.is_transformer:
             return height // self.stride, width // self.stride
         with torch.no_grad():
-            map_BDHW = copy.deepcopy(self.net).to("meta").eval()(torch.empty(1, 3, height, width, device="meta"))[-1]
+            map_BDHW = copy.deepcopy(self.net).to("meta", torch.float32).eval()(torch.empty(1, 3, height, width, device="meta"))[-1]
         return int(map_BDHW.shape[2]), int(map_BDHW.shape[3])
 
     def step(self, height: int) -> int:

@@ -1,0 +1,55 @@
+"""The average of two models."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossfix.errors import ModelError
+from crossfix.models.average import average_models
+from crossfix.models.card import ModelCard, Preprocessing
+from crossfix.models.folder import load_model, save_model
+from crossfix.models.gengeo import ArchConfig, GemConfig, build
+
+ARCH = ArchConfig("resnet10t", 64, GemConfig(dim=16), stride=8)
+
+
+def saved(folder: Path, seed: int, arch: ArchConfig = ARCH, licence: str = "Apache-2.0") -> Path:
+    torch.manual_seed(seed)
+    card = ModelCard("m", arch, Preprocessing(64), recipe={"steps": seed}, metrics={"r1": 1.0}, licence=licence)
+    save_model(folder, build(arch), card)
+    return folder
+
+
+def test_every_weight_and_running_average_lies_between_the_two(tmp_path: Path) -> None:
+    a, b = saved(tmp_path / "a", 1), saved(tmp_path / "b", 2, licence="MIT")
+    model, card = average_models(a, b, 0.25)
+    one, other = (load_model(folder)[0].state_dict() for folder in (a, b))
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * one[name] + 0.25 * other[name])
+    assert card.recipe == {"steps": 2, "averaged": {"with": load_model(a)[1].sha256, "share": 0.25}}
+    assert not card.metrics, "figures of another model say nothing"
+    assert card.licence == "Apache-2.0 AND MIT"
+    for share, folder in ((0.0, a), (1.0, b)):
+        kept, end = average_models(a, b, share)[0].state_dict(), load_model(folder)[0].state_dict()
+        assert all(torch.equal(kept[name], end[name]) for name in end if end[name].is_floating_point())
+
+
+def test_a_second_stage_may_see_panoramas_where_the_first_did_not(tmp_path: Path) -> None:
+    b = saved(tmp_path / "b", 2, dataclasses.replace(ARCH, squares=True))
+    assert average_models(saved(tmp_path / "a", 1), b)[1].architecture.squares
+
+
+@pytest.mark.parametrize("other", [dataclasses.replace(ARCH, head=GemConfig(dim=8)), dataclasses.replace(ARCH, encoder="resnet18")])
+def test_different_networks_have_no_average(other: ArchConfig, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"different networks.*average a model with its own further training"):
+        average_models(saved(tmp_path / "a", 1), saved(tmp_path / "b", 2, other))
+
+
+def test_the_share_is_a_share(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"share is 1\.5"):
+        average_models(tmp_path, tmp_path, 1.5)
