@@ -1,6 +1,6 @@
 """The average of two models' weights: what was learnt in a further training, without losing what it came from.
 
-Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (WiSE-FT), equation 1. It works where one model was
+Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (WiSE-FT), section 3. It works where one model was
 trained on from the other, so that no hill lies between them; of two trained apart the average is useless.
 """
 
