@@ -109,7 +109,7 @@ def _wait_politely() -> None:
     """Let threads that wait for each other sleep soon, unless the user has said how they should wait.
 
     GNU OpenMP's count, 300,000, costs nothing on an idle machine and a factor of seven and more on one where other processes want the
-    cores, too; this one is as fast on the first (`benchmarks/busy_machine.py`). It is read when torch is imported, which has not happened yet.
+    cores, too; this one is as fast on the first (`benchmarks/busy_machine.py`). Torch reads it when it is imported, not yet.
     """
     if not {_SPINS[0], "OMP_WAIT_POLICY"} & os.environ.keys():
         os.environ[_SPINS[0]] = _SPINS[1]
