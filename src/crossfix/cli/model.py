@@ -84,18 +84,16 @@ def average(
     second: Annotated[str, typer.Argument(metavar="AFTER", help="The model that came of it.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
     share: Annotated[float, typer.Option(help="AFTER's part in each weight, 0 to 1.")] = 0.5,
-    dtype: Annotated[str, typer.Option(help="How matrices are stored: float16 or float32.")] = "float32",
     as_json: AsJson = False,
 ) -> None:
     """Average a model with its own further training, which often holds better where neither was trained than both do."""
     from crossfix.models.average import average_models
     from crossfix.models.folder import save_model
 
-    stored = _dtype(dtype)
     if out.resolve() in (Path(first).resolve(), Path(second).resolve()):
         raise InputError("the model folder would replace one of the two", where=out, mend="choose another folder with -o")
     model, card = average_models(first, second, share)
-    card = save_model(out, model, replace(card, dtype=stored))
+    card = save_model(out, model, card)
     if as_json:
         typer.echo(
             json.dumps({"folder": str(out), "name": card.name, "share": share, "licence": card.licence, "sha256": card.sha256}, indent=2)

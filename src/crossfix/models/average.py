@@ -13,7 +13,7 @@ import torch
 
 from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard
-from crossfix.models.gengeo import GenGeo, build
+from crossfix.models.gengeo import GenGeo, build, first_misfit
 from crossfix.models.registry import open_model
 
 
@@ -35,11 +35,9 @@ def average_models(first: str | Path, second: str | Path, share: float = 0.5) ->
         raise ModelError(f"share is {share:g}", where="average", mend="give 0 to 1, the second model's part")
     (one, one_card), (other, other_card) = open_model(first), open_model(second)
     mine, theirs = one.state_dict(), other.state_dict()
-    apart = sorted(name for name in mine.keys() | theirs.keys() if _shape(mine, name) != _shape(theirs, name))
-    if apart or one_card.architecture.encoder != other_card.architecture.encoder:
-        what = f": {apart[0]} and {len(apart) - 1} more differ" if apart else ""
+    if misfit := first_misfit(mine, theirs):
         raise ModelError(
-            f"they are different networks{what}", where=f"{first} and {second}", mend="average a model with its own further training"
+            f"they are different networks: {misfit}", where=f"{first} and {second}", mend="average a model with its own further training"
         )
     model = build(other_card.architecture)
     model.load_state_dict(
@@ -56,7 +54,3 @@ def average_models(first: str | Path, second: str | Path, share: float = 0.5) ->
         sha256="",
     )
     return model.eval(), card
-
-
-def _shape(tensors: dict[str, torch.Tensor], name: str) -> torch.Size | None:
-    return tensors[name].shape if name in tensors else None

@@ -164,6 +164,13 @@ class GenGeo(nn.Module):
         return desc_BD
 
 
+def first_misfit(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str | None:
+    """Where the weights of two networks differ in name or shape, in a few words; None: one network's fit the other."""
+    mine, theirs = ({name: tensor.shape for name, tensor in tensors.items()} for tensors in (own, given))
+    apart = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+    return f"{apart[0]} and {len(apart) - 1} more differ" if apart else None
+
+
 def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:
     """Build a model; its weights are drawn from torch's random state.
 

@@ -11,7 +11,7 @@ import torch
 
 from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard
-from crossfix.models.gengeo import build
+from crossfix.models.gengeo import build, first_misfit
 from crossfix.models.registry import UntrainedHeadWarning, open_model
 from crossfix.train.config import TrainConfig
 
@@ -49,11 +49,10 @@ class Start:
             ModelError: if the config's network is another.
         """
         with torch.device("meta"):  # shapes alone: nothing is drawn, and a large network takes no memory
-            own = {name: tensor.shape for name, tensor in build(config.arch).state_dict().items()}
-        given = {name: tensor.shape for name, tensor in self.tensors.items()}
-        if apart := sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name)):
+            own = build(config.arch).state_dict()
+        if misfit := first_misfit(own, self.tensors):
             raise ModelError(
-                f"its weights are those of another network than the recipe's: {apart[0]} and {len(apart) - 1} more differ",
+                f"its weights are those of another network than the recipe's: {misfit}",
                 where=self.card.name,
                 mend="start from a model of the recipe's architecture",
             )

@@ -54,8 +54,8 @@ def gengeo_tiny() -> TrainConfig:
     of the ground than photos from 300 m do. Expect on two cores with bf16 an hour of rendering, then an hour and a quarter of training; R@1
     0.86 on held-out places, of panoramas 0.32.
 
-    The bundled model is ``crossfix model average runs/tiny-drone runs/tiny -o models/tiny``: halfway between both stages it is better where
-    nobody trained than either. Its card holds the figures on places and regions nobody trained on.
+    The bundled model is ``crossfix model average runs/tiny-drone runs/tiny -o models/tiny``: halfway between both stages it is better in
+    the laboratory's unseen regions than either. Its card holds the figures on places and regions nobody trained on.
     """
     drone = gengeo_tiny_drone()
     return replace(
