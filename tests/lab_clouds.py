@@ -33,9 +33,9 @@ def write_town(folder: Path, name: str, group: int, cloud: Cloud) -> Path:
     return place / POINTS_TEXT
 
 
-def write_lab_with_clouds(root: Path, trained: int = 12, groups: int = 2, points: int = POINTS) -> Path:
+def write_lab_with_clouds(root: Path, trained: int = 12, groups: int = 2, points: int = POINTS, headings: bool = False) -> Path:
     """Returns the laboratory; its clouds lie in ``clouds/train``."""
-    write_lab(root, trained=trained)
+    write_lab(root, trained=trained, headings=headings)
     for place in range(trained):
         for group in range(groups):
             write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group, points))

@@ -15,8 +15,8 @@ from crossfix.data.worldsv1 import DRONE, DRONE_CONDITIONS, GROUND, OWN, SATELLI
 COLUMNS = ("file", "role", "place", "kind", "lat", "lon", "height_m", "heading_deg", "pitch_deg")
 
 
-def write_lab(root: Path, places: int = 3, distractors: int = 1, px: int = 48, trained: int = 0) -> Path:
-    """Write all test parts, and training parts of some places each."""
+def write_lab(root: Path, places: int = 3, distractors: int = 1, px: int = 48, trained: int = 0, headings: bool = False) -> Path:
+    """Write all test parts, and training parts of some places each; pictures from below say where they look, or do not."""
     for number, part in enumerate((*TESTS, *((TRAINED, *OWN) if trained else ()))):
         tested = part in TESTS
         rows = []
@@ -32,6 +32,8 @@ def write_lab(root: Path, places: int = 3, distractors: int = 1, px: int = 48, t
                 rows.append(_store(root / part, f"{DRONE}-{condition}/{name}.jpg", "query", name, seen, number, place))
             panorama = cv2.resize(texture, (4 * px, px))
             rows.append(_store(root / part, f"{GROUND}/{name}.jpg", "query", name, panorama, number, place))
+        if headings:
+            rows = [row | ({} if row["kind"] == SATELLITE else {"heading_deg": str(37 * n % 360)}) for n, row in enumerate(rows)]
         with (root / part / TABLE).open("w", newline="") as file:
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()

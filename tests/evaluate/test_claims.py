@@ -29,6 +29,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lab_with_clouds(tmp_path_factory.mktemp("lab"), points=4000)
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose pictures say where they look."""
+    return write_lab_with_clouds(tmp_path_factory.mktemp("told"), points=4000, headings=True)
+
+
 @pytest.mark.parametrize("name", sorted(CLAIMS))
 @pytest.mark.parametrize("small", [True, False])
 def test_claims_are_whole(name: str, small: bool):
@@ -67,7 +73,7 @@ def test_variants_on_panoramas_train(name: str, lab: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", sorted(FUSION))
-def test_fusions_variants_train(name: str, lab: Path, tmp_path: Path):
+def test_fusions_variants_train(name: str, told: Path, tmp_path: Path):
     found = FUSION[name].config
     head = dataclasses.replace(SALAD, clusters=4) if isinstance(found.arch.head, SaladConfig) else MixVprConfig(channels=144, rows=4)
     arch = dataclasses.replace(found.arch, encoder="test_resnet", px=32, head=head)
@@ -76,10 +82,8 @@ def test_fusions_variants_train(name: str, lab: Path, tmp_path: Path):
         changed["ground"] = dataclasses.replace(found.ground, hw=(32, 128))
     if isinstance(found.augment, PanoramaAugment):
         changed["data"] = dataclasses.replace(found.data, query_hw=(32, 128), satellite_px=32)  # type: ignore[type-var]
-    else:
-        changed["augment"] = dataclasses.replace(found.augment, upright=False)  # this laboratory's drones do not say where they look
     config = dataclasses.replace(found, precision="32-true", **changed)  # type: ignore[arg-type]
-    results = train(config, tmp_path / "run", root=lab, workers=1, cloud_cache=lab).results
+    results = train(config, tmp_path / "run", root=told, workers=1, cloud_cache=told).results
     assert results["steps"] == 2
     assert ("ground_r1" in results["validation"]) is (found.ground is not None)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from tests.data.lab_tree import write_lab
+from PIL import Image
+from tests.data.lab_tree import COLUMNS, write_lab
 
 from crossfix.data.worldsv1 import TESTS, WorldsV1
 from crossfix.errors import DataError, RunError
 from crossfix.evaluate.baselines import ColourHistogram, RotatedHog
-from crossfix.evaluate.lab import ALL_HEIGHTS, STRESSED, conditions, oracle_scores, run_lab, summary
+from crossfix.evaluate.lab import ALL_HEIGHTS, NORTH, STRESSED, conditions, oracle_scores, run_lab, summary
 from crossfix.evaluate.task import evaluate_dataset
 
 
@@ -41,9 +44,9 @@ def test_every_part_stands_under_every_plain_condition():
     plain = [(one.part, one.name) for one in conditions() if one.dial is None]
     for part in TESTS:
         names = {name for other, name in plain if other == part}
-        assert names == {ALL_HEIGHTS, "80m", "150m", "220m", "300m", "later", "map to drone", "panorama"}
+        assert names == {ALL_HEIGHTS, "80m", "150m", "220m", "300m", "later", "map to drone", "panorama", NORTH}
     assert {one.part for one in conditions() if one.dial is not None} == set(STRESSED)
-    assert len({(one.part, one.name) for one in conditions()}) == len(conditions()) == 68
+    assert len({(one.part, one.name) for one in conditions()}) == len(conditions()) == 72
 
 
 def test_nine_weathers_are_told_from_clear_sky():
@@ -68,6 +71,37 @@ def test_a_stressed_row_is_what_a_sweep_says(root: Path, results):
     by_level = {(one["dial"], one["level"]): one["strict"]["R@1"] for one in swept}
     assert rows["dark"]["strict"]["R@1"] == by_level["weather-dark", 3.0]
     assert rows["off by 30 %"]["strict"]["R@1"] == by_level["shift", 0.3]
+
+
+def test_where_north_is_known_panoramas_show_it_in_the_middle(tmp_path: Path):
+    """A model that knows columns by their bearing answers as if every panorama had been taken facing north."""
+
+    class Columns(ColourHistogram):
+        def describe(self, images, **told):
+            made = np.stack([cv2.resize(image, (16, 8), interpolation=cv2.INTER_AREA).astype(np.float32).ravel() for image in images])
+            return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+        def describe_query(self, images, **told):
+            return self.describe(images)[:, None]
+
+    root = write_lab(tmp_path)
+    wanted = [one for one in conditions() if one.part == "far" and one.name in ("panorama", NORTH)]
+    north = run_lab(Columns(), root, only=wanted)["rows"]
+    assert north[0]["strict"] == north[1]["strict"], "these panoramas tell no heading"
+    table = root / "far" / "images.csv"
+    rows = list(csv.DictReader(table.open()))
+    for row in rows:
+        if row["kind"] == "ground":
+            path = root / "far" / row["file"]
+            Image.fromarray(np.roll(np.asarray(Image.open(path)), -48, axis=1)).save(path, quality=100, subsampling=0)
+            row["heading_deg"] = "90"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    unknown, known = run_lab(Columns(), root, only=wanted)["rows"]
+    assert known["strict"] == north[1]["strict"]
+    assert unknown["strict"]["AP"] < known["strict"]["AP"]
 
 
 def test_a_row_says_of_every_query_whether_it_was_right(results):

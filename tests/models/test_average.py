@@ -44,6 +44,19 @@ def test_a_second_stage_may_see_panoramas_where_the_first_did_not(tmp_path: Path
     assert average_models(saved(tmp_path / "a", 1), b)[1].architecture.squares
 
 
+def test_a_second_stage_may_know_where_tokens_stand(tmp_path: Path) -> None:
+    a, b = saved(tmp_path / "a", 1), saved(tmp_path / "b", 2, dataclasses.replace(ARCH, coordinates=True))
+    before, after = load_model(a)[0], load_model(b)[0]
+    with torch.no_grad():
+        after.encoder.where += torch.randn(after.encoder.where.shape)
+    save_model(b, after, load_model(b)[1])
+    torch.testing.assert_close(average_models(a, b, 0.25)[0].encoder.where, 0.25 * after.encoder.where)
+    picture = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(average_models(a, b, 0.0)[0](picture), before(picture), msg="where they begin at zero nothing changes")
+    with pytest.raises(ModelError, match="different networks"):
+        average_models(b, a)
+
+
 @pytest.mark.parametrize("other", [dataclasses.replace(ARCH, head=GemConfig(dim=8)), dataclasses.replace(ARCH, encoder="resnet18")])
 def test_different_networks_have_no_average(other: ArchConfig, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"different networks.*average a model with its own further training"):

@@ -60,6 +60,22 @@ def test_every_query_is_a_pair_with_its_own_satellite_picture(made: Made):
     assert batch.ids[0] == f"pano{panorama[0]}.png with tile{tile[0]}.png"
 
 
+def test_panoramas_are_turned_until_they_show_north_in_the_middle(made: Made):
+    """Their satellite pictures have north up, whatever bearing the camera's panorama has in its middle."""
+    bearing_of_column = np.arange(32) / 32 * 360 - 180  # of a panorama that looks north
+    facing = np.repeat(np.round(bearing_of_column)[None, :, None] // 2 + 90, 8, axis=0).repeat(3, axis=2).astype(np.uint8)
+    for number, view in enumerate(made.panoramas):
+        heading = 45.0 * number
+        Image.fromarray(np.roll(facing, -round(heading / 360 * 32), axis=1)).save(view.path)
+        made.panoramas[number] = dataclasses.replace(view, heading_deg=heading)
+    pairs = source(made)
+    trained, mined = pairs.read(np.arange(14), 0).query_BHWC, pairs.pictures("query", np.arange(14))
+    for picture in (*trained, *mined, *pairs.validation.read("query", np.arange(4))):
+        np.testing.assert_array_equal(picture, facing)
+    drones = source(made, dataclasses.replace(GROUND, direction="d2s")).read(np.arange(14), 0).query_BHWC
+    assert len({picture.tobytes() for picture in drones}) == 8, "drone pictures stay as they are"
+
+
 def test_a_part_has_the_pictures_that_the_whole_has(made: Made):
     pairs = source(made, dataclasses.replace(GROUND, draw="place"))
     whole, part = pairs.read(np.arange(6), 5), pairs.read(np.arange(6), 5, (2, 3))

@@ -10,26 +10,30 @@ import numpy as np
 import pytest
 import torch
 
+from crossfix.data.stress.geometry import turned_panorama
 from crossfix.data.worldsv1 import WorldsV1
 from crossfix.errors import DataError, InputError
 from crossfix.evaluate.lab import Condition, run_lab
+from crossfix.geo.overhead import overhead
 from crossfix.index.fit import map_describer
 from crossfix.losses.contrastive import InfoNCE
+from crossfix.models.describe import fit
 from crossfix.models.gengeo import ArchConfig, SaladConfig, build
 from crossfix.models.point_branch import PointConfig
 from crossfix.models.registry import load
-from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig
+from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig, augment
 from crossfix.train.config import OptimConfig, SetData, TrainConfig
 from crossfix.train.dataset_source import DatasetSource
 from crossfix.train.geolink import GeoLinkTraining
-from crossfix.train.ground import GroundViews, rolled
+from crossfix.train.ground import Facing, GroundViews, redrawn, rolled
 from crossfix.train.loop import train
 from crossfix.train.pairs import BankSource
 from crossfix.train.panoramas import PanoramaAugment
 from crossfix.train.prepare import Prepare, Prepared
 from crossfix.train.reading import Reader
 from crossfix.train.siamese import Siamese
-from crossfix.worlds.pairs import BankPlan, PairBank, make_pair_bank
+from crossfix.train.source import PairBatch
+from crossfix.worlds.pairs import GROUND_HEADING, BankPlan, PairBank, make_pair_bank
 from lab_clouds import write_lab_with_clouds
 
 STILL = PanoramaAugment(jitter=0.0, sharpness=0.0, cut=0.0)
@@ -182,6 +186,144 @@ def test_3d_guides_a_training_of_both(tmp_path: Path, lab: Path):
     assert all(one["ground"] > 0 and one["points"] > 0 for one in terms)
 
 
+# Redrawn as seen from above
+
+
+OVERHEAD = dataclasses.replace(
+    BOTH,
+    arch=dataclasses.replace(BOTH.arch, squares=False, coordinates=True),
+    augment=AugmentConfig(satellite=WarpConfig(rotate_deg=10.0), upright=True),
+    ground=GroundViews((32, 128), share=1.0, fit="overhead", augment=dataclasses.replace(STILL, fov_deg=(90.0, 360.0))),
+)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A laboratory whose pictures say where they look."""
+    return write_lab_with_clouds(tmp_path_factory.mktemp("told"), headings=True)
+
+
+def test_both_ways_of_redrawing_give_one_picture():
+    rng = np.random.default_rng(0)
+    picture = torch.nn.functional.interpolate(
+        torch.rand(1, 3, 8, 32, generator=torch.Generator().manual_seed(0)), (64, 256), mode="bicubic"
+    )
+    stored = (picture[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    fill = tuple(int(level) for level in rng.integers(0, 255, 3))
+    for fov_deg in (360.0, 140.0):
+        shown = stored if fov_deg == 360 else stored[:, 128 - 50 : 128 + 50]
+        asked = overhead(shown, 64, fill, 360 * shown.shape[1] / 256)
+        facing = dataclasses.replace(Facing.north(1), fov_deg_G=torch.tensor([360 * shown.shape[1] / 256]))
+        ground_GCHW = torch.from_numpy(stored).permute(2, 0, 1)[None] / 255
+        drawn = redrawn(ground_GCHW, 64, facing, torch.tensor(fill)[:, None, None] / 255)
+        apart = np.abs(drawn[0].permute(1, 2, 0).numpy() * 255 - asked)
+        assert np.quantile(apart, 0.97) < 2, "all but pixels on the edge of what is shown"
+        assert fov_deg < 360 or apart.max() < 3
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("turn_deg", [0.0, 90.0, 180.0, 250.0])
+def test_redrawn_panoramas_stand_as_their_satellite_pictures(mirror: bool, turn_deg: float):
+    """North is red, east green, south blue, west white, on the map and around the camera."""
+    colours = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 250]], np.uint8)
+    at = (np.arange(96) + 0.5) / 48 - 1
+    x, y = np.meshgrid(at, at)
+    stored = colours[np.round(np.degrees(np.arctan2(x, -y)) / 90).astype(int) % 4]
+    bearing = ((np.arange(256) + 0.5) / 256 - 0.5) * 360
+    panorama = np.repeat(colours[np.round(bearing / 90).astype(int) % 4][None], 64, 0)
+    none = ColourConfig(**dict.fromkeys((field.name for field in dataclasses.fields(ColourConfig)), 0.0))
+    told = {"mirror_B": torch.tensor([mirror]), "turn_B": torch.tensor([np.radians(turn_deg)], dtype=torch.float32)}
+    satellite, warp = augment(torch.from_numpy(stored)[None], 64, WarpConfig(), none, torch.Generator(), **told)
+    facing = dataclasses.replace(Facing.north(1), warp_G22=warp[:, :, :2])
+    drawn = redrawn(torch.from_numpy(panorama).permute(2, 0, 1)[None] / 255, 64, facing, torch.zeros(3, 1, 1))
+    same = (drawn - satellite).abs().amax(1) < 0.1
+    assert same.float().mean() > 0.85, "all but the borders between colours"
+    away = redrawn(
+        torch.from_numpy(panorama).permute(2, 0, 1)[None] / 255,
+        64,
+        dataclasses.replace(facing, away_deg_G=torch.tensor([90.0])),
+        torch.zeros(3, 1, 1),
+    )
+    assert ((away - satellite).abs().amax(1) < 0.1).float().mean() < 0.15
+
+
+def test_a_part_of_the_horizon_lies_to_the_side_it_is_put():
+    white = torch.ones(4, 3, 32, 128)
+    sides = dataclasses.replace(Facing.north(4), fov_deg_G=torch.full((4,), 90.0), quarter_G=torch.arange(4.0))
+    drawn = redrawn(white, 32, sides, torch.zeros(3, 1, 1)).mean(1)
+    up, right, down, left = drawn[:, 4, 16], drawn[:, 16, 27], drawn[:, 27, 16], drawn[:, 16, 4]
+    torch.testing.assert_close(torch.stack([up, right, down, left], 1), torch.eye(4))
+
+
+def test_a_model_takes_redrawn_panoramas_like_any_picture(tmp_path: Path, told: Path):
+    train(OVERHEAD, tmp_path / "run", root=told, workers=1)
+    model = load(tmp_path / "run")
+    preprocessing = model.card.preprocessing
+    assert (preprocessing.ground_hw, preprocessing.ground_fit, model.card.query_turns) == ((32, 32), "overhead", 4)
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (60, 240, 3), dtype=np.uint8), rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)]
+    fill = tuple(round(255 * value) for value in preprocessing.mean)
+    by_hand = [overhead(picture, 32, fill, fov) for picture, fov in zip(pictures, (360.0, 70.0), strict=True)]  # type: ignore[arg-type]
+    found = model.describe_query(pictures, kind="ground")
+    assert found.shape == (2, 4, model.dim)
+    np.testing.assert_allclose(found, model.describe_query(by_hand, kind="query"), atol=1e-6)
+    np.testing.assert_allclose(model.describe(pictures, kind="ground"), found[:, 0], atol=1e-6)
+    rows = run_lab(model, told, only=[Condition("seen", "panorama", "seen", "g2s")])["rows"]
+    assert rows[0]["queries"] == 3
+
+
+def test_redrawn_panoramas_are_trained_on_alone_too(tmp_path: Path, told: Path):
+    data = SetData("worlds-v1", "train", "g2s", (32, 128), 32, draw="place", ground_fit="overhead")
+    for heading, turns in (("quarters", 1), ("free", 4)):
+        augment = PanoramaAugment(heading=heading, fov_deg=(90.0, 360.0))  # type: ignore[arg-type]
+        train(dataclasses.replace(OVERHEAD, data=data, ground=None, augment=augment), tmp_path / heading, root=told, workers=1)
+        card = load(tmp_path / heading).card
+        assert (card.preprocessing.ground_hw, card.query_turns) == ((32, 32), turns)
+
+
+def test_panoramas_trained_on_alone_are_turned_together_and_a_little_apart(told: Path):
+    """North is red: it stays where north is up on the satellite picture, or within 45 degrees of it where no heading is known."""
+    data = SetData("worlds-v1", "train", "g2s", (32, 128), 32, draw="place", ground_fit="overhead")
+    away = {}
+    for heading in ("north", "quarters", "free"):
+        augment = dataclasses.replace(STILL, heading=heading, mirror=0.0, turn=1.0)
+        config = dataclasses.replace(OVERHEAD, data=data, ground=None, augment=augment)
+        pictures = np.zeros((8, 32, 128, 3), np.uint8)
+        pictures[:, :, 62:66, 0] = 255
+        satellite = np.zeros((8, 32, 32, 3), np.uint8)
+        satellite[:, :6, 14:18, 0] = 255
+        batch = PairBatch(pictures, satellite, np.arange(8), ("",) * 8, None, None)
+        seen = Prepare(config, 1.0, 32, torch.device("cpu"))(batch, 3, 0)
+        angles = []
+        for made in (seen.query_BCHW, seen.satellite_BCHW):
+            red = (made[:, 0] - made[:, 0].amin((1, 2), keepdim=True)).double()
+            at = (torch.arange(32) - 15.5).double()
+            angles.append(torch.rad2deg(torch.atan2((red * at).sum((1, 2)), -(red * at[:, None]).sum((1, 2)))))
+        away[heading] = ((angles[0] - angles[1] + 180) % 360 - 180).abs()
+    assert away["north"].max() < 5
+    assert away["quarters"].max() < 5
+    assert 20 < away["free"].max() < 50
+
+
+def test_panoramas_of_unknown_heading_cannot_be_redrawn(lab: Path):
+    with pytest.raises(DataError, match=r"12 of 12 panoramas do not say where they look.*tell their headings"):
+        opened(lab, OVERHEAD)
+
+
+def test_training_is_told_north_and_validation_is_not(told: Path):
+    source = opened(told, OVERHEAD)
+    shown = {view.place: view for view in WorldsV1(told).task("train", "g2s").query}
+    batch = source.read(np.arange(4), 0)
+    assert batch.ground_GHWC is not None
+    stored = {place: fit(view.read(), (32, 128), "overhead") for place, view in shown.items()}
+    for picture, number in zip(batch.ground_GHWC, batch.place_J, strict=True):
+        view = shown[source.places[number]]
+        np.testing.assert_array_equal(picture, turned_panorama(stored[view.place], -(view.heading_deg or 0.0)))
+    assert source.ground is not None
+    held = source.ground.read("ground", np.arange(4))
+    assert all(any(np.array_equal(picture, one) for one in stored.values()) for picture in held)
+
+
 # Banks of worlds
 
 
@@ -222,7 +364,9 @@ def test_a_bank_is_trained_on_with_its_panoramas(bank: PairBank, tmp_path: Path)
     assert batch.ground_row_G is not None
     assert batch.ground_row_G.tolist() == np.flatnonzero(bank.has_ground[batch.place_J]).tolist()
     for row, picture in zip(batch.ground_row_G, batch.ground_GHWC, strict=True):
-        assert any(np.array_equal(picture, one) for one in bank.ground[batch.place_J[row]])  # type: ignore[index]
+        place = batch.place_J[row]
+        both = zip(bank.ground[place], bank.truth[GROUND_HEADING][place], strict=True)  # type: ignore[index]
+        assert any(np.array_equal(picture, turned_panorama(one, -float(heading))) for one, heading in both), "north in the middle"
     if source.ground is not None:
         held = source.ground.own_QG.argmax(1)
         np.testing.assert_array_equal(source.ground.read("ground", np.arange(len(held))), bank.ground[source.held_rows[held], 0])  # type: ignore[index]

@@ -57,6 +57,15 @@ def test_a_run_goes_on_from_the_weights_and_says_so(model: Path, bank: PairBank,
         train(STILL, tmp_path, bank=bank)
 
 
+def test_a_network_that_knows_where_tokens_stand_goes_on_from_one_that_does_not(model: Path, bank: PairBank, tmp_path: Path) -> None:
+    config = dataclasses.replace(STILL, arch=dataclasses.replace(STILL.arch, coordinates=True))
+    train(config, tmp_path, bank=bank, start=model)
+    begun, made = load_model(model)[0].state_dict(), dict(load_model(tmp_path)[0].named_parameters())
+    torch.testing.assert_close(made.pop("encoder.where").detach(), torch.zeros(8, 48), atol=1e-7, rtol=0)
+    for name, now in made.items():
+        torch.testing.assert_close(now.detach(), begun[name], atol=1e-7, rtol=0, msg=name)
+
+
 def test_no_other_published_weights_are_fetched(model: Path) -> None:
     assert Start.of(model).recorded(dataclasses.replace(STILL, pretrained=True)).pretrained is False
 

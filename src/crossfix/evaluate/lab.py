@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crossfix.data.dataset import Direction
 from crossfix.data.stress.dials import stress
+from crossfix.data.stress.geometry import turned_panorama
 from crossfix.data.stress.weather import CONDITIONS
 from crossfix.data.view import View
 from crossfix.data.worldsv1 import DRONE_CONDITIONS, TESTS, WorldsV1
@@ -31,6 +32,8 @@ from crossfix.train.folder import RunFolder, environment
 STRESSED = ("seen", "far")
 """Parts that are measured under weather, limited views, misalignment and occlusion as well: both ends of the scale."""
 ALL_HEIGHTS = "all heights"
+NORTH = "panorama, north known"
+"""Panoramas turned until they show north in the middle: what a compass, or a benchmark whose panoramas all face north, spares a model."""
 ORACLES = "oracles"
 """Folder in the laboratory where the trials of that claim are kept."""
 _CLEAR = "normal"
@@ -71,12 +74,13 @@ class Condition:
 
 
 def conditions() -> list[Condition]:
-    """The examination, in its order: 68 conditions."""
+    """The examination, in its order: 72 conditions."""
     found: list[Condition] = []
     for part in TESTS:
         found.append(Condition(part, ALL_HEIGHTS, part, "d2s"))
         found += [Condition(part, name, f"{part}-{name}", "d2s") for name in DRONE_CONDITIONS]
-        found += [Condition(part, "map to drone", f"{part}-{_STRESS_HEIGHT}", "s2d"), Condition(part, "panorama", part, "g2s")]
+        found += [Condition(part, "map to drone", f"{part}-{_STRESS_HEIGHT}", "s2d")]
+        found += [Condition(part, name, part, "g2s") for name in ("panorama", NORTH)]
         if part not in STRESSED:
             continue
         split = f"{part}-{_STRESS_HEIGHT}"
@@ -223,6 +227,8 @@ class _Examiner:
     def _described(self, views: Sequence[View], half: str, condition: Condition | None) -> npt.NDArray[np.float32]:
         describe: Describe = self.model.describe_query if half == "query" else self.model.describe
         prepare = prepare_of(self.model)
+        if condition is not None and condition.name == NORTH:
+            return describe_views(views, describe, change=_facing_north, prepare=prepare)
         if condition is not None and condition.dial is not None:
             dial, level = condition.dial, condition.level
 
@@ -238,3 +244,7 @@ class _Examiner:
             for view, one in zip(missing, describe_views(missing, describe, prepare=prepare), strict=True):
                 self._known[half, view.path] = one
         return np.stack([self._known[half, view.path] for view in views])
+
+
+def _facing_north(view: View, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return turned_panorama(picture, -(view.heading_deg or 0.0))

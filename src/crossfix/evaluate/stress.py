@@ -21,10 +21,10 @@ from crossfix.data.view import View
 from crossfix.errors import InputError
 from crossfix.evaluate.describe import describe_views, prepare_of
 from crossfix.evaluate.measurable import Measurable
+from crossfix.geo.overhead import PANORAMA_SHAPE
 
 PUBLISHED_WEATHER = 3.0
 _PANORAMIC = frozenset({"heading", "fov", "fov_aligned", "perspective"})
-_PANORAMA_SHAPE = 1.9  # a spherical panorama is twice as wide as high, those of the sets wider still; no camera's picture is
 _FIRST: tuple[Side, ...] = ("query", "gallery")
 FIELDS_OF_VIEW = frozenset({"fov", "fov_aligned", "perspective"})
 """Dials whose level is how many degrees of the horizon a picture still shows: models of panoramas are told."""
@@ -192,6 +192,6 @@ def _sides(dial: Dial, task: Task) -> tuple[Side, ...]:
 
 def _need_panoramas(word: str, views: Sequence[View]) -> None:
     height, width = views[0].read().shape[:2]
-    if width < _PANORAMA_SHAPE * height:
+    if width < PANORAMA_SHAPE * height:
         what = f"is for panoramas, and {views[0].path.name} with {width} x {height} px is none"
         raise InputError(what, where=word, mend="leave it out")

@@ -21,7 +21,7 @@ import torch
 from crossfix.data.worldsv1 import WorldsV1
 from crossfix.disk import write_json
 from crossfix.errors import InputError
-from crossfix.evaluate.lab import ALL_HEIGHTS, Condition, conditions, oracle_scores, run_lab
+from crossfix.evaluate.lab import ALL_HEIGHTS, NORTH, Condition, conditions, oracle_scores, run_lab
 from crossfix.models.registry import load
 from crossfix.train.config import TrainConfig
 from crossfix.train.loop import train
@@ -44,8 +44,9 @@ GROUPS: dict[str, Callable[[Condition], bool]] = {
     "300 m": lambda one: one.name == "300m",
     "map to drone": lambda one: one.name == "map to drone",
     "panorama": lambda one: one.name == "panorama",
-    "panorama, seen": lambda one: one.name == "panorama" and one.part == "seen",
     "panorama, unseen": lambda one: one.name == "panorama" and one.part != "seen",
+    "north known, seen": lambda one: one.name == NORTH and one.part == "seen",
+    "north known, unseen": lambda one: one.name == NORTH and one.part != "seen",
     "limited view": lambda one: one.dial in ("fov", "perspective"),
 }
 """Conditions whose R@1 is averaged into one column."""

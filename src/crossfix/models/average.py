@@ -13,7 +13,7 @@ import torch
 
 from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard
-from crossfix.models.gengeo import GenGeo, build, first_misfit
+from crossfix.models.gengeo import GenGeo, build, fitted
 from crossfix.models.registry import open_model
 
 
@@ -35,10 +35,14 @@ def average_models(first: str | Path, second: str | Path, share: float = 0.5) ->
         raise ModelError(f"share is {share:g}", where="average", mend="give 0 to 1, the second model's part")
     (one, one_card), (other, other_card) = open_model(first), open_model(second)
     mine, theirs = one.state_dict(), other.state_dict()
-    if misfit := first_misfit(mine, theirs):
+    try:
+        mine = fitted(theirs, mine)
+    except ModelError as misfit:
         raise ModelError(
-            f"they are different networks: {misfit}", where=f"{first} and {second}", mend="average a model with its own further training"
-        )
+            f"they are different networks: {misfit.what}",
+            where=f"{first} and {second}",
+            mend="average a model with its own further training",
+        ) from misfit
     model = build(other_card.architecture)
     model.load_state_dict(
         {name: torch.lerp(mine[name], value, share) if value.is_floating_point() else value for name, value in theirs.items()}

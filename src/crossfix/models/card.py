@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from crossfix.disk import LATER, plain
 from crossfix.errors import ModelError
@@ -15,7 +15,7 @@ from crossfix.models.gengeo import ArchConfig
 _FORMAT = 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-GroundFit = Literal["whole", "middle"]
+GroundFit = Literal["whole", "middle", "overhead"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Preprocessing:
         interpolation: "area" averages where the picture shrinks and is linear where it grows.
         ground_hw: height and width that pictures from the ground are resized to; None: px x px like the others.
         ground_fit: "whole" resizes all of a picture from the ground; "middle" cuts rows away above and below until it is as flat as
-            ground_hw, so that a degree is as many pixels down as across, however high a data set's panoramas are.
+            ground_hw, so that a degree is as many pixels down as across, however high a data set's panoramas are; "overhead" redraws it
+            as seen from above, px x px, see `crossfix.geo.overhead`: pictures that are no panorama by their shape, less than 1.9 times
+            as wide as high, are then taken to show 70 degrees of the horizon where nobody says how much they show.
     """
 
     px: int
@@ -93,7 +95,7 @@ class ModelCard:
         if self.preprocessing.interpolation != "area" or len(self.preprocessing.mean) != 3 or len(self.preprocessing.std) != 3:
             raise ModelError("its preprocessing is not one this version knows", where=self.name, mend="update crossfix")
         ground = self.preprocessing.ground_hw
-        if self.preprocessing.ground_fit not in ("whole", "middle") or (ground is not None and (len(ground) != 2 or min(ground) < 1)):
+        if self.preprocessing.ground_fit not in get_args(GroundFit) or (ground is not None and (len(ground) != 2 or min(ground) < 1)):
             raise ModelError("pictures from the ground have no size this version knows", where=self.name, mend="update crossfix")
 
     def to_dict(self) -> dict[str, Any]:

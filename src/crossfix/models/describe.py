@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from crossfix.errors import ModelError
+from crossfix.geo.overhead import PANORAMA_SHAPE, overhead
 from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
@@ -30,6 +31,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 Kind = Literal["satellite", "drone", "ground", "query"]
 """From where pictures look; "query" is any but satellite."""
+_PHONE_DEG = 70.0
 
 
 class Describer:
@@ -96,6 +98,7 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
+        images, kind = self._laid_out(images, kind, fov_deg)
         desc_BD = np.empty((len(images), self.dim), np.float32)
         for start, img_BCHW in self.tensors(images, kind=kind, fov_deg=fov_deg):
             desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW, "satellite" if kind == "satellite" else "query")
@@ -113,8 +116,10 @@ class Describer:
             fov_deg: likewise.
 
         Returns:
-            (B, R, D) float32 of unit norm; a picture's score is its best turn's. Pictures from the ground stand upright: R is 1.
+            (B, R, D) float32 of unit norm; a picture's score is its best turn's. Pictures from the ground stand upright: R is 1, but for
+            models that redraw them as seen from above.
         """
+        images, kind = self._laid_out(images, kind, fov_deg)
         turns = range(1 if kind == "ground" else self.card.query_turns)
         turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
@@ -142,6 +147,7 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture.
         """
+        images, kind = self._laid_out(images, kind, fov_deg)
         hw, how = self._size(kind, fov_deg)
         on_cpu = self._device.type == "cpu"
         values_BHWC = self._room(min(self._batch, len(images)), hw, np.float32 if on_cpu else np.uint8)
@@ -157,6 +163,19 @@ class Describer:
             if not on_cpu:
                 img_BHWC = img_BHWC.to(self._device).float().mul_(self._scale).add_(self._shift)
             yield start, img_BHWC.permute(0, 3, 1, 2)  # channels-last already
+
+    def _laid_out(self, images: Images, kind: Kind, fov_deg: float) -> tuple[Images, Kind]:
+        """Pictures from the ground as seen from above, where the model takes them so; others as they are."""
+        preprocessing = self.card.preprocessing
+        if kind != "ground" or preprocessing.ground_fit != "overhead":
+            return images, kind
+        red, green, blue = (round(255 * value) for value in preprocessing.mean)
+        drawn = []
+        for row, image in enumerate(images):
+            height, width = _checked(image, row).shape[:2]
+            shown_deg = _PHONE_DEG if fov_deg == 360 and width < PANORAMA_SHAPE * height else fov_deg
+            drawn.append(overhead(image, self.input_px, (red, green, blue), shown_deg))
+        return drawn, "query"
 
     def _room(self, count: int, hw: tuple[int, int], kind: type[np.float32 | np.uint8]) -> NDArray[Any]:
         """Memory for a batch, a thread's own and kept: fresh pages for every batch would take as long as the arithmetic."""
@@ -204,10 +223,10 @@ def fit(pixels_HWC: NDArray[np.uint8], size: int | tuple[int, int], how: GroundF
     Args:
         pixels_HWC: the picture.
         size: height and width, or the side of a square.
-        how: "whole", or the "middle" of a picture that is too high, see `Preprocessing.ground_fit`.
+        how: "whole", or the middle of a picture that is too high, see `Preprocessing.ground_fit`.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if how == "middle":
+    if how != "whole":
         kept = min(pixels_HWC.shape[0], max(1, round(pixels_HWC.shape[1] * height / width)))
         top = (pixels_HWC.shape[0] - kept) // 2
         pixels_HWC = pixels_HWC[top : top + kept]

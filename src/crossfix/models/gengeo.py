@@ -71,6 +71,9 @@ _OURS = frozenset(
 )
 
 
+_WHERE = "encoder.where"
+
+
 @dataclass(frozen=True)
 class ArchConfig:
     """Everything that says which network a model is; a model card's "architecture".
@@ -164,11 +167,23 @@ class GenGeo(nn.Module):
         return desc_BD
 
 
-def first_misfit(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str | None:
-    """Where the weights of two networks differ in name or shape, in a few words; None: one network's fit the other."""
-    mine, theirs = ({name: tensor.shape for name, tensor in tensors.items()} for tensors in (own, given))
-    apart = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
-    return f"{apart[0]} and {len(apart) - 1} more differ" if apart else None
+def fitted(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights of one network for another, which may tell tokens where they stand although the first did not: that begins at zero.
+
+    Args:
+        own: names and shapes of the other network's weights.
+        given: the weights.
+
+    Raises:
+        ModelError: where they differ in name or shape; says so in a few words.
+    """
+    found = dict(given)
+    if _WHERE in own and _WHERE not in given:
+        found[_WHERE] = torch.zeros(own[_WHERE].shape)
+    mine, theirs = ({name: tensor.shape for name, tensor in tensors.items()} for tensors in (own, found))
+    if apart := sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)):
+        raise ModelError(f"{apart[0]} and {len(apart) - 1} more differ")
+    return found
 
 
 def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from crossfix.data.dataset import Direction
 from crossfix.disk import LATER, plain
 from crossfix.errors import InputError
-from crossfix.models.card import Preprocessing
+from crossfix.models.card import GroundFit, Preprocessing
 from crossfix.models.gengeo import ArchConfig
 from crossfix.train.augment import AugmentConfig
 from crossfix.train.geolink import GeoLinkTraining
@@ -70,7 +70,7 @@ class SetData:
     query_hw: tuple[int, int]
     satellite_px: int
     draw: Literal["query", "place"] = "query"
-    ground_fit: Literal["whole", "middle"] = "whole"
+    ground_fit: GroundFit = "whole"
     semi_positives: Literal["neutral", "apart", "negatives"] = "neutral"
 
     def __post_init__(self) -> None:
@@ -191,7 +191,10 @@ class TrainConfig:
     @property
     def query_turns(self) -> Literal[1, 4]:
         """Quarter turns at which the model wants its queries described."""
-        return 4 if isinstance(self.augment, AugmentConfig) and self.augment.upright else 1
+        if isinstance(self.augment, AugmentConfig):
+            return 4 if self.augment.upright else 1
+        overhead = isinstance(self.data, SetData) and self.data.ground_fit == "overhead"
+        return 4 if overhead and self.augment.heading == "free" else 1
 
     @property
     def panorama_hw(self) -> tuple[int, int] | None:
@@ -207,7 +210,8 @@ class TrainConfig:
         if self.panorama_hw is None:
             return Preprocessing(*given)
         ground_fit = self.ground.fit if self.ground is not None else cast("SetData", self.data).ground_fit
-        return Preprocessing(*given, ground_hw=self.panorama_hw, ground_fit=ground_fit)
+        ground_hw = (self.arch.px, self.arch.px) if ground_fit == "overhead" else self.panorama_hw
+        return Preprocessing(*given, ground_hw=ground_hw, ground_fit=ground_fit)
 
     def resolved(self, batches_per_epoch: int) -> TrainConfig:
         """The config with the steps that its epochs make, where it counts in epochs.

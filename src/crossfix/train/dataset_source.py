@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.data.dataset import Dataset, Task
+from crossfix.data.stress.geometry import turned_panorama
 from crossfix.data.view import View
 from crossfix.errors import DataError
 from crossfix.train.config import SetData
@@ -170,6 +171,14 @@ class DatasetSource:
                 found[view.place].append(row)
         if not any(found.values()):
             raise DataError("no place has drone pictures and a panorama", where=self.data.split, mend="train without ground views")
+        asked = [self._ground_task.query[row] for rows in found.values() for row in rows]
+        overhead = self._ground_views is not None and self._ground_views.fit == "overhead"
+        if overhead and (unknown := [view for view in asked if view.heading_deg is None]):
+            raise DataError(
+                f"{len(unknown)} of {len(asked)} panoramas do not say where they look, and those redrawn from above must",
+                where=unknown[0].path,
+                mend="tell their headings, or choose another fit",
+            )
         return found
 
     def _validation(self, task: Task, held: list[list[int]], side: Side) -> Validation:
@@ -179,17 +188,27 @@ class DatasetSource:
         own_QG = np.stack([np.isin(gallery, task.positives[row]) for row in queries])
 
         def read(asked: Side, rows: Rows) -> Bytes:
-            return self._read(asked, gallery[rows] if asked == "satellite" else np.asarray(queries, np.int64)[rows])
+            rows = gallery[rows] if asked == "satellite" else np.asarray(queries, np.int64)[rows]
+            return self._read(asked, rows, north=side != "ground")  # a model of any heading is not told
 
-        return Validation(own_QG, len(held), read, side)
+        return Validation(own_QG, len(held), read, side, side == "ground" or self.data.panoramas)
 
-    def _read(self, side: Side, rows: Rows) -> Bytes:
+    def _read(self, side: Side, rows: Rows, *, north: bool = True) -> Bytes:
+        """Pictures as they are stored; panoramas turned until they show north in their middle, like satellite pictures have it up."""
         data, ground = self.data, self._ground_views
-        if side == "ground" and ground is not None and self._ground_task is not None:
-            return self._reader.read([self._ground_task.query[row] for row in rows], ground.hw, ground.fit)
         if side == "satellite":
             return self._reader.read([self._task.gallery[row] for row in rows], (data.satellite_px, data.satellite_px))
-        return self._reader.read([self._task.query[row] for row in rows], data.query_hw, data.ground_fit if data.panoramas else "whole")
+        if side == "ground" and ground is not None and self._ground_task is not None:
+            views, hw, how = [self._ground_task.query[row] for row in rows], ground.hw, ground.fit
+        else:
+            views, hw, how = [self._task.query[row] for row in rows], data.query_hw, data.ground_fit
+            if not data.panoramas:
+                return self._reader.read(views, hw)
+        pictures_BHWC = self._reader.read(views, hw, how)
+        for row, view in enumerate(views):
+            if north and view.heading_deg:
+                pictures_BHWC[row] = turned_panorama(pictures_BHWC[row], -view.heading_deg)
+        return pictures_BHWC
 
 
 def fingerprint(task: Task, root: Path) -> str:

@@ -25,7 +25,7 @@ from crossfix.losses.contrastive import InfoNCE, NotFiniteError
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.card import ModelCard
 from crossfix.models.folder import save_model
-from crossfix.models.gengeo import GenGeo, build
+from crossfix.models.gengeo import GenGeo, build, fitted
 from crossfix.models.geolink import GeoLinkBatch
 from crossfix.train.checkpoint import load_checkpoint, save_checkpoint, tensors_of
 from crossfix.train.config import SetData, TrainConfig
@@ -149,7 +149,7 @@ class _Trainer:
         self.module: Siamese | Linked = _siamese(config) if config.geolink is None else build_linked(config, config.geolink)
         model = self.module.model
         if start is not None:
-            model.load_state_dict(start.tensors)
+            model.load_state_dict(fitted(model.state_dict(), start.tensors))
         self.module.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.module.model) if config.ema > 0 else None
         if config.recompute:
@@ -164,7 +164,7 @@ class _Trainer:
             folder.cut_log(self.progress.step or -1)  # a run begun anew teaches its teacher, at step 0, again
         self.wrapped, *wrapped = self.fabric.setup(self.module, *optimizers.values())
         self.optimizers = dict(zip(optimizers, wrapped, strict=True))
-        multiple = model.encoder.step((config.panorama_hw or (config.arch.px,))[0])
+        multiple = model.encoder.step((config.preprocessing.ground_hw or (config.arch.px,))[0])
         self.prepare = Prepare(config, source.satellite_margin, multiple, self.fabric.device)
         self.link: LinkBatches | None = None
         if config.geolink is not None:
@@ -296,7 +296,8 @@ class _Trainer:
         describe = partial(self._describe, model)
         scores = validate(self.source.validation, describe, 2 * self.config.batch, turns=self.config.query_turns)
         if self.source.ground is not None:
-            ground = validate(self.source.ground, describe, 2 * self.config.batch)
+            turns = self.config.query_turns if self.prepare.overhead else 1
+            ground = validate(self.source.ground, describe, 2 * self.config.batch, turns=turns)
             scores |= {f"ground_{name}": value for name, value in ground.items() if name != "places"}
         self._write({"step": self.progress.step, "validation": scores})
         if _level(scores) >= _level(self.progress.best):

@@ -90,7 +90,8 @@ def _open_set(
     dataset = open_dataset(data.name, given.root)
     source = DatasetSource(dataset, data, config.held_out, config.seed, Reader(given.workers, given.memory_gb), config.ground)
     if config.query_turns == 4 and not source.knows_headings:
-        raise InputError(f"{data.name} {data.split} does not say how its pictures lie", where=config.recipe, mend="leave upright out")
+        mend = 'choose heading="quarters"' if data.panoramas else "leave upright out"
+        raise InputError(f"{data.name} {data.split} does not say how its pictures lie", where=config.recipe, mend=mend)
     extra = {} if config.geolink is None else _add_clouds(config, config.geolink, source, dataset.root, run, given)
     sampler = make_sampler(config, source, run)
     config = config.resolved(sampler.batches_per_epoch)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from crossfix.data.stress.geometry import turned_panorama
 from crossfix.errors import InputError
 from crossfix.train.ground import GroundViews
 from crossfix.train.keys import numpy_generator
 from crossfix.train.overlap import Poses
 from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
-from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
+from crossfix.worlds.pairs import GROUND_HEADING, SATELLITE_MARGIN, PairBank
 
 if TYPE_CHECKING:
     from crossfix.train.training_clouds import CloudDraw
@@ -116,10 +117,12 @@ class BankSource:
         return Validation(own_QG, places, read)
 
     def _panorama(self, place_G: Rows, number: int) -> Bytes:
-        """One panorama of each place."""
+        """One panorama of each place, north in its middle."""
         assert self.bank.ground is not None
         view_G = numpy_generator(self.seed, number, "panoramas").integers(self.bank.ground.shape[1], size=len(place_G))
-        return np.asarray(self.bank.ground[place_G, view_G])
+        found_GHWC = np.asarray(self.bank.ground[place_G, view_G])
+        heading_G = self.bank.truth[GROUND_HEADING][place_G, view_G]
+        return np.stack([turned_panorama(one, -float(heading)) for one, heading in zip(found_GHWC, heading_G, strict=True)])
 
     def _ground_validation(self, ground: GroundViews) -> Validation | None:
         """The first panorama of each held-out place that has one, among the first day's satellite pictures of all of them."""
@@ -137,7 +140,7 @@ class BankSource:
                 return self._first(side, self.held_rows[rows])
             return np.asarray(self.bank.ground[self.held_rows[asked[rows]], 0])  # type: ignore[index]
 
-        return Validation(own_QG, len(asked), read, "ground") if len(asked) else None
+        return Validation(own_QG, len(asked), read, "ground", True) if len(asked) else None
 
     def _first(self, side: Side, place_B: Rows) -> Bytes:
         return np.asarray((self.bank.satellite if side == "satellite" else self.bank.drone)[place_B, 0])

@@ -6,20 +6,22 @@ Axes: J pairs of a batch, B those whose pictures a process has, T points of a pa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 
 from crossfix.train.augment import AugmentConfig, augment, plain
 from crossfix.train.config import TrainConfig
-from crossfix.train.ground import GroundViews, rolled
+from crossfix.train.ground import Facing, GroundViews, redrawn, rolled
 from crossfix.train.keys import torch_generator
 from crossfix.train.overlap import points_on_map
 from crossfix.train.panoramas import PanoramaAugment, middle, spoil, turn_together
 from crossfix.train.source import Bytes, PairBatch, Side
 from crossfix.train.weather import weather
 
+_AWAY_DEG = 45.0  # as far from the nearest quarter turn as a heading can be
 _POINTS = 32  # of a pair; about half of them are seen by both pictures
 
 
@@ -32,7 +34,7 @@ class Points(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A micro-batch as the network takes it. Panoramas have another size than satellite pictures.
+    """A micro-batch as the network takes it. Panoramas have another size than satellite pictures, unless they are redrawn from above.
 
     ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
     ``ground_GCHW``: panoramas of some pairs besides; ``ground_row_G``: which pairs.
@@ -60,6 +62,7 @@ class Prepare:
 
     def __init__(self, config: TrainConfig, margin: float, multiple: int, device: torch.device) -> None:
         self.config, self.margin, self.multiple, self.device = config, margin, multiple, device
+        self.overhead = config.preprocessing.ground_fit == "overhead"
         self.mean_C11 = torch.tensor(config.mean, device=device)[:, None, None]
         self.std_C11 = torch.tensor(config.std, device=device)[:, None, None]
 
@@ -74,13 +77,16 @@ class Prepare:
         place_J = torch.from_numpy(batch.place_J).to(self.device)
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
         row_G = None if batch.ground_row_G is None else torch.from_numpy(batch.ground_row_G).to(self.device)
-        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number), row_G
+        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number, warp_B23), row_G
         return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), *known)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
         """Pictures without augmentation, as the deployed model sees them."""
-        if side == "ground" or isinstance(self.config.augment, PanoramaAugment):  # stored as the network takes them
+        panoramic = isinstance(self.config.augment, PanoramaAugment)
+        if side == "ground" or panoramic:  # stored as the network takes them, or redrawn
             img_BCHW = self._floats(picture_BHWC)
+            if self.overhead and side != "satellite":
+                img_BCHW = redrawn(img_BCHW, self.config.arch.px, Facing.north(len(img_BCHW)), self.mean_C11)
         else:
             stored = torch.from_numpy(picture_BHWC).to(self.device)
             img_BCHW = plain(stored, self.config.arch.px, margin=self.margin if side == "satellite" else 1.0)
@@ -94,8 +100,14 @@ class Prepare:
 
         satellite_BCHW = spoil(self._floats(batch.satellite_BHWC), chosen, chosen.satellite_grid, draws("satellite"))
         ground_BCHW = spoil(self._floats(batch.query_BHWC), chosen, chosen.ground_grid, draws("ground"))
-        ground_BCHW, satellite_BCHW = turn_together(ground_BCHW, satellite_BCHW, chosen, draws("turn"))
-        ground_BCHW = self._narrowed(ground_BCHW, chosen, number)
+        free = chosen.heading == "free"
+        together = replace(chosen, heading="quarters") if free and self.overhead else chosen
+        ground_BCHW, satellite_BCHW = turn_together(ground_BCHW, satellite_BCHW, together, draws("turn"))
+        if self.overhead:
+            facing = self._facing(None, chosen, _AWAY_DEG if free else 0.0, draws("facing"), len(ground_BCHW))
+            ground_BCHW = redrawn(ground_BCHW, self.config.arch.px, facing, self.mean_C11)
+        else:
+            ground_BCHW = self._narrowed(ground_BCHW, chosen, number)
         last = torch.channels_last
         return satellite_BCHW.contiguous(memory_format=last), ground_BCHW.contiguous(memory_format=last)
 
@@ -107,7 +119,16 @@ class Prepare:
         fov_deg = low + (high - low) * float(torch.rand((), generator=torch_generator(self.config.seed, number, "fov")))
         return middle(ground_BCHW, fov_deg, self.multiple)
 
-    def _ground(self, batch: PairBatch, number: int) -> torch.Tensor | None:
+    def _facing(
+        self, warp_G23: torch.Tensor | None, chosen: PanoramaAugment, away_deg: float, draws: Iterable[torch.Generator], count: int
+    ) -> Facing:
+        """How panoramas stand: as their satellite pictures but for an angle that is drawn, a part of them to one of four sides."""
+        low, high = chosen.fov_deg or (360.0, 360.0)
+        away_G, fov_G, quarter_G = torch.stack([torch.rand(3, generator=one) for one in draws], 1)
+        warp_G22 = Facing.north(count).warp_G22 if warp_G23 is None else warp_G23[:, :, :2]
+        return Facing(warp_G22, away_deg * (2 * away_G - 1), low + (high - low) * fov_G, (4 * quarter_G).floor())
+
+    def _ground(self, batch: PairBatch, number: int, warp_B23: torch.Tensor | None) -> torch.Tensor | None:
         """Panoramas beside drone pictures."""
         chosen: GroundViews | None = self.config.ground
         if batch.ground_GHWC is None or batch.ground_row_G is None or chosen is None:
@@ -119,8 +140,14 @@ class Prepare:
 
         ground_GCHW = spoil(self._floats(batch.ground_GHWC), chosen.augment, chosen.augment.ground_grid, draws("ground"))
         ground_GCHW = self._weathered(ground_GCHW, batch, number, "ground weather")
-        ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[row_G], draws("turn"))
-        ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
+        if self.overhead:
+            assert warp_B23 is not None
+            away_deg = _AWAY_DEG if self.config.query_turns > 1 else 180.0
+            facing = self._facing(warp_B23[row_G], chosen.augment, away_deg, draws("facing"), len(row_G))
+            ground_GCHW = redrawn(ground_GCHW, self.config.arch.px, facing, self.mean_C11)
+        else:
+            ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[row_G], draws("turn"))
+            ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
         return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last))
 
     def _weathered(self, img_BCHW: torch.Tensor, batch: PairBatch, number: int, purpose: str) -> torch.Tensor:

@@ -67,12 +67,14 @@ class Validation:
         places: number of places.
         read: pictures of a side by their rows, (rows, H, W, 3) uint8.
         side: of the queries.
+        panoramas: whether they show the horizon around, and are turned by rolling.
     """
 
     own_QG: npt.NDArray[np.bool_]
     places: int
     read: Callable[[Side, Rows], Bytes]
     side: Side = "query"
+    panoramas: bool = False
 
 
 class PairSource(Protocol):

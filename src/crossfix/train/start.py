@@ -11,7 +11,7 @@ import torch
 
 from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard
-from crossfix.models.gengeo import build, first_misfit
+from crossfix.models.gengeo import build, fitted
 from crossfix.models.registry import UntrainedHeadWarning, open_model
 from crossfix.train.config import TrainConfig
 
@@ -50,12 +50,14 @@ class Start:
         """
         with torch.device("meta"):  # shapes alone: nothing is drawn, and a large network takes no memory
             own = build(config.arch).state_dict()
-        if misfit := first_misfit(own, self.tensors):
+        try:
+            fitted(own, self.tensors)
+        except ModelError as misfit:
             raise ModelError(
-                f"its weights are those of another network than the recipe's: {misfit}",
+                f"its weights are those of another network than the recipe's: {misfit.what}",
                 where=self.card.name,
                 mend="start from a model of the recipe's architecture",
-            )
+            ) from misfit
         return dataclasses.replace(config, start=self.card.sha256, licence=self.card.licence, pretrained=False)
 
     @property

@@ -41,7 +41,7 @@ _PLACES_A_WORLD = 12
 _GROUND_SIDE_M = 260.0  # of a chip on which a panorama is a small part and no speck
 _GROUND_AWAY = 0.1  # of the chip's side: from its middle to where the panorama was taken, at most
 TRUTH = ("world_seed", "region", "side_m", "offset_east_m", "offset_north_m", "heading_deg", "pitch_deg", "height_m", "fov_deg")
-HAS_GROUND = "has_ground"
+HAS_GROUND, GROUND_HEADING = "has_ground", "ground_heading_deg"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class PairBank:
             fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta["plan"].items()}
             plan = BankPlan(**fields)
             with np.load(folder / "truth.npz", allow_pickle=False) as truth:
-                arrays = {name: truth[name] for name in (*TRUTH, *([HAS_GROUND] if plan.panoramas else []))}
+                arrays = {name: truth[name] for name in (*TRUTH, *([HAS_GROUND, GROUND_HEADING] if plan.panoramas else []))}
             satellite = np.load(folder / "satellite.npy", mmap_mode="r", allow_pickle=False)
             drone = np.load(folder / "drone.npy", mmap_mode="r", allow_pickle=False)
             ground = np.load(folder / "ground.npy", mmap_mode="r", allow_pickle=False) if plan.panoramas else None
@@ -245,7 +245,7 @@ def _panoramas(
     rng = keyed_rng(plan.seed, "panoramas", number)
     height = plan.panorama_px
     ground = np.zeros((len(sides), plan.panoramas, height, 4 * height, 3), np.uint8)
-    has_ground = np.zeros(len(sides), bool)
+    has_ground, heading_deg = np.zeros(len(sides), bool), np.zeros((len(sides), plan.panoramas), np.float32)
     open_ground: OpenGround | None = None
     for day in range(min(2, plan.panoramas)):
         scene = world.scene(Epoch.draw(int(rng.integers(2**31)), "photo"))
@@ -258,8 +258,8 @@ def _panoramas(
                 up = float(world.ground_height(*spot)) + EYE_M
                 sensor, heading = Sensor.draw(int(rng.integers(2**31))), float(rng.uniform(0, 360))
                 ground[place, view] = scene.panorama(*spot, up, 4 * height, height, heading, samples=1, sensor=sensor).rgb
-                has_ground[place] = True
-    return {"ground": ground, HAS_GROUND: has_ground}
+                has_ground[place], heading_deg[place, view] = True, heading
+    return {"ground": ground, HAS_GROUND: has_ground, GROUND_HEADING: heading_deg}
 
 
 def _spread(count: int, side_m: tuple[float, float], rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -312,7 +312,7 @@ def _join(folder: Path, plan: BankPlan) -> None:
     names: tuple[str, ...] = TRUTH
     if plan.panoramas:
         shapes["ground"] = (plan.places, plan.panoramas, plan.panorama_px, 4 * plan.panorama_px, 3)
-        names = (*TRUTH, HAS_GROUND)
+        names = (*TRUTH, HAS_GROUND, GROUND_HEADING)
     out = {name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape) for name, shape in shapes.items()}
     rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
     start = 0
