@@ -32,7 +32,7 @@ def elevation_at(away: float) -> float:
 
 
 @pytest.mark.parametrize("size", [(180, 360), (90, 360), (64, 256), (256, 1024)])
-def test_bearings_go_around_and_elevations_outwards(size: tuple[int, int]):
+def test_convention_bearings_go_around_and_elevations_outwards(size: tuple[int, int]):
     drawn, px = overhead(panorama(*size), 64, FILL).astype(int), 64
     reach = size[0] / size[1] * 180  # the panorama ends there, above and below
     for row in range(2, 64, 7):

@@ -50,7 +50,7 @@ BOTH = TrainConfig(
     validate_every=2,
     checkpoint_every=2,
     log_every=1,
-    ground=GroundViews((32, 128), augment=STILL),
+    ground=GroundViews((32, 128), fit="whole", augment=STILL),
 )
 
 
@@ -94,7 +94,7 @@ def test_places_without_a_panorama_show_none(tmp_path: Path):
     table = lab / "train" / "images.csv"
     lines = table.read_text().splitlines(keepends=True)
     table.write_text("".join(line for line in lines if not line.startswith(("ground/00002", "ground/00005"))))
-    source = opened(lab, dataclasses.replace(BOTH, held_out=1, ground=GroundViews((32, 128), share=1.0, augment=STILL)))
+    source = opened(lab, dataclasses.replace(BOTH, held_out=1, ground=GroundViews((32, 128), share=1.0, fit="whole", augment=STILL)))
     batch = source.read(np.arange(5), 0)
     assert batch.ground_row_G is not None
     shown = {source.places[place].rpartition("-")[2] for place in batch.place_J[batch.ground_row_G]}
@@ -118,7 +118,7 @@ def test_panoramas_are_mirrored_with_the_places_other_pictures(lab: Path):
     """Squares of the satellite picture and a panorama of the same texture: mirrored ones are found by asking which of both fits."""
     no_colour = ColourConfig(**dict.fromkeys((field.name for field in dataclasses.fields(ColourConfig)), 0.0))
     plain = AugmentConfig(satellite=WarpConfig(), drone=WarpConfig(), colour=no_colour)
-    config = dataclasses.replace(BOTH, augment=plain, batch=8, ground=GroundViews((32, 128), share=1.0, augment=STILL))
+    config = dataclasses.replace(BOTH, augment=plain, batch=8, ground=GroundViews((32, 128), share=1.0, fit="whole", augment=STILL))
     source = opened(lab, config)
     prepare = Prepare(config, 1.0, 32, torch.device("cpu"))
     batch = source.read(np.arange(8), 0)
@@ -193,7 +193,7 @@ OVERHEAD = dataclasses.replace(
     BOTH,
     arch=dataclasses.replace(BOTH.arch, squares=False, coordinates=True),
     augment=AugmentConfig(satellite=WarpConfig(rotate_deg=10.0), upright=True),
-    ground=GroundViews((32, 128), share=1.0, fit="overhead", augment=dataclasses.replace(STILL, fov_deg=(90.0, 360.0))),
+    ground=GroundViews((32, 128), share=1.0, augment=dataclasses.replace(STILL, fov_deg=(90.0, 360.0))),
 )
 
 
@@ -223,7 +223,7 @@ def test_both_ways_of_redrawing_give_one_picture():
 
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("turn_deg", [0.0, 90.0, 180.0, 250.0])
-def test_redrawn_panoramas_stand_as_their_satellite_pictures(mirror: bool, turn_deg: float):
+def test_convention_redrawn_panoramas_stand_as_their_satellite_pictures(mirror: bool, turn_deg: float):
     """North is red, east green, south blue, west white, on the map and around the camera."""
     colours = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 250]], np.uint8)
     at = (np.arange(96) + 0.5) / 48 - 1
@@ -354,7 +354,7 @@ def test_panoramas_change_nothing_else_in_a_bank(bank: PairBank, tmp_path: Path)
 
 
 def test_a_bank_is_trained_on_with_its_panoramas(bank: PairBank, tmp_path: Path):
-    views = GroundViews((32, 128), share=1.0, augment=STILL)
+    views = GroundViews((32, 128), share=1.0, fit="whole", augment=STILL)
     config = dataclasses.replace(BOTH, data=bank.plan, ground=views, held_out=3, tokens_weight=1.0)
     results = train(config, tmp_path / "run", bank=bank, workers=1).results
     assert results["steps"] == 4

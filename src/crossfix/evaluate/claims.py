@@ -220,7 +220,7 @@ def fusion(*, small: bool = False) -> list[Trial]:
     drone = _drone(_SALAD, small=small)
     drone = replace(drone, arch=replace(drone.arch, coordinates=True))
     mixed = PanoramaAugment(heading="free", fov_deg=(70.0, 360.0))
-    any_view = replace(drone, ground=GroundViews((_PX, 4 * _PX), fit="overhead", augment=mixed))
+    any_view = replace(drone, ground=GroundViews((_PX, 4 * _PX), augment=mixed))
     data = SetData("worlds-v1", "train", "g2s", (_PX, 4 * _PX), _PX, draw="place", ground_fit="overhead")
     ground = replace(drone, data=data, augment=mixed)
     grid = _grid()

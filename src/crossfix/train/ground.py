@@ -23,12 +23,13 @@ class GroundViews:
     """What a training with drone pictures adds, so that its model describes panoramas too.
 
     The first places of each batch that have a panorama show it besides, and it is contrasted with their satellite pictures. All pictures of
-    a batch pass through the network together; where its architecture encodes panoramas as squares, as one.
+    a batch pass through the network together, and as one batch where they have one size: redrawn as seen from above, or encoded as squares.
 
     Attributes:
         hw: height and width that panoramas are resized to; where they are then redrawn as seen from above, they should be so flat that
             ``hw`` leaves their proportions.
-        share: of a batch's places, how many show one at most. A panorama of four squares costs as much as four drone pictures.
+        share: of a batch's places, how many show one at most. A panorama of four squares costs as much as four drone pictures, a redrawn
+            one as much as one.
         weight: of their contrast with satellite pictures.
         fit: see `Preprocessing.ground_fit`.
         augment: how they are changed. Their heading is always drawn anew, redrawn ones' within 45 degrees of the satellite picture's (or
@@ -39,7 +40,7 @@ class GroundViews:
     hw: tuple[int, int] = (64, 256)
     share: float = 0.5
     weight: float = 1.0
-    fit: GroundFit = "whole"
+    fit: GroundFit = "overhead"
     augment: PanoramaAugment = field(default_factory=lambda: PanoramaAugment(heading="free"))
 
     def __post_init__(self) -> None:

@@ -65,6 +65,6 @@ def gengeo_tiny() -> TrainConfig:
         data=replace(_BANK, panoramas=2),
         steps=10000,
         optim=OptimConfig(learning_rate=2e-3, warmup_steps=300),
-        ground=GroundViews((64, 256), share=0.25, augment=PanoramaAugment(heading="free", fov_deg=(90.0, 360.0))),
+        ground=GroundViews((64, 256), share=0.25, fit="whole", augment=PanoramaAugment(heading="free", fov_deg=(90.0, 360.0))),
         augment=replace(_AUGMENT, satellite=replace(_AUGMENT.satellite, side=(0.6, 1.18)), weather=0.3),
     )
