@@ -69,6 +69,14 @@ def test_the_back_of_a_panorama_has_no_seam():
     assert np.abs(np.diff(below, axis=1)).max() <= 4
 
 
+def test_a_picture_of_known_heading_is_drawn_with_north_up():
+    north_up, facing_east = overhead(panorama(64, 256), 64, FILL), np.roll(panorama(64, 256), -64, axis=1)
+    np.testing.assert_allclose(overhead(facing_east, 64, FILL, middle_deg=90.0).astype(int), north_up, atol=1)
+    sector = overhead(panorama(64, 64, 90.0), 64, FILL, 90.0, middle_deg=180.0)
+    assert (sector[56, 32] != FILL).any()
+    assert (sector[8, 32] == FILL).all()
+
+
 def test_no_bearings_are_refused():
     for wrong in (0.0, 361.0):
         with pytest.raises(InputError, match="degrees of the horizon"):

@@ -249,7 +249,7 @@ def test_convention_redrawn_panoramas_stand_as_their_satellite_pictures(mirror: 
 
 def test_a_part_of_the_horizon_lies_to_the_side_it_is_put():
     white = torch.ones(4, 3, 32, 128)
-    sides = dataclasses.replace(Facing.north(4), fov_deg_G=torch.full((4,), 90.0), quarter_G=torch.arange(4.0))
+    sides = dataclasses.replace(Facing.north(4), fov_deg_G=torch.full((4,), 90.0), middle_deg_G=90 * torch.arange(4.0))
     drawn = redrawn(white, 32, sides, torch.zeros(3, 1, 1)).mean(1)
     up, right, down, left = drawn[:, 4, 16], drawn[:, 16, 27], drawn[:, 27, 16], drawn[:, 16, 4]
     torch.testing.assert_close(torch.stack([up, right, down, left], 1), torch.eye(4))
@@ -263,10 +263,12 @@ def test_a_model_takes_redrawn_panoramas_like_any_picture(tmp_path: Path, told: 
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (60, 240, 3), dtype=np.uint8), rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)]
     fill = tuple(round(255 * value) for value in preprocessing.mean)
-    by_hand = [overhead(picture, 32, fill, fov) for picture, fov in zip(pictures, (360.0, 70.0), strict=True)]  # type: ignore[arg-type]
+    shown = list(zip(pictures, (360.0, 70.0), strict=True))
     found = model.describe_query(pictures, kind="ground")
-    assert found.shape == (2, 4, model.dim)
-    np.testing.assert_allclose(found, model.describe_query(by_hand, kind="query"), atol=1e-6)
+    assert found.shape == (2, 12, model.dim)
+    for turn in range(12):
+        by_hand = [overhead(picture, 32, fill, fov, middle_deg=30.0 * turn) for picture, fov in shown]  # type: ignore[arg-type]
+        np.testing.assert_allclose(found[:, turn], model.describe(by_hand, kind="query"), atol=1e-6)
     np.testing.assert_allclose(model.describe(pictures, kind="ground"), found[:, 0], atol=1e-6)
     rows = run_lab(model, told, only=[Condition("seen", "panorama", "seen", "g2s")])["rows"]
     assert rows[0]["queries"] == 3
@@ -282,7 +284,7 @@ def test_redrawn_panoramas_are_trained_on_alone_too(tmp_path: Path, told: Path):
 
 
 def test_panoramas_trained_on_alone_are_turned_together_and_a_little_apart(told: Path):
-    """North is red: it stays where north is up on the satellite picture, or within 45 degrees of it where no heading is known."""
+    """North is red: it stays where north is up on the satellite picture, or within 15 degrees of it where no heading is known."""
     data = SetData("worlds-v1", "train", "g2s", (32, 128), 32, draw="place", ground_fit="overhead")
     away = {}
     for heading in ("north", "quarters", "free"):
@@ -302,7 +304,7 @@ def test_panoramas_trained_on_alone_are_turned_together_and_a_little_apart(told:
         away[heading] = ((angles[0] - angles[1] + 180) % 360 - 180).abs()
     assert away["north"].max() < 5
     assert away["quarters"].max() < 5
-    assert 20 < away["free"].max() < 50
+    assert 6 < away["free"].max() < 20
 
 
 def test_panoramas_of_unknown_heading_cannot_be_redrawn(lab: Path):

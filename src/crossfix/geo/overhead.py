@@ -27,6 +27,8 @@ from crossfix.errors import InputError
 
 PANORAMA_SHAPE = 1.9
 """A spherical panorama is twice as wide as high, flatter cuts of one are wider still; no camera's picture is."""
+TURNS = 12
+"""At so many turns a picture of unknown heading is drawn: one of them lies within 15 degrees of the map's."""
 _HORIZON = 0.75
 _LOWEST_DEG = 45.0
 _BEND = 0.7
@@ -66,7 +68,9 @@ def overhead_map(px: int, height: int, width: int, fov_deg: float = 360.0) -> tu
     return np.degrees(np.arctan2(x_PP, -y_PP)).astype(np.float32), np.clip(row_PP, 0, height - 1).astype(np.float32)
 
 
-def overhead(picture_HWC: NDArray[np.uint8], px: int, fill: tuple[int, int, int], fov_deg: float = 360.0) -> NDArray[np.uint8]:
+def overhead(
+    picture_HWC: NDArray[np.uint8], px: int, fill: tuple[int, int, int], fov_deg: float = 360.0, *, middle_deg: float = 0.0
+) -> NDArray[np.uint8]:
     """A picture from the ground redrawn as seen from above.
 
     Args:
@@ -74,9 +78,10 @@ def overhead(picture_HWC: NDArray[np.uint8], px: int, fill: tuple[int, int, int]
         px: side of the result.
         fill: colour of bearings that the picture does not show.
         fov_deg: bearings that it spans.
+        middle_deg: where its middle column is drawn, degrees clockwise from up: its heading, for a picture that is to have north up.
 
     Returns:
-        (px, px, 3), what was in the middle column up.
+        (px, px, 3).
 
     Raises:
         InputError: for a picture that spans no bearings, or more than there are.
@@ -88,12 +93,13 @@ def overhead(picture_HWC: NDArray[np.uint8], px: int, fill: tuple[int, int, int]
         picture_HWC = cv2.resize(picture_HWC, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     height, width = picture_HWC.shape[:2]
     bearing_PP, row_PP = overhead_map(fine, height, width, fov_deg)
-    column_PP = (bearing_PP / fov_deg + 0.5) * width - 0.5
+    off_PP = (bearing_PP - np.float32(middle_deg) + 180) % 360 - 180
+    column_PP = (off_PP / fov_deg + 0.5) * width - 0.5
     if fov_deg == 360:  # the last column's neighbour is the first
         picture_HWC = np.concatenate([picture_HWC[:, -1:], picture_HWC, picture_HWC[:, :1]], axis=1)
         column_PP = column_PP + 1
     drawn = cv2.remap(picture_HWC, column_PP, row_PP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    drawn[np.abs(bearing_PP) > fov_deg / 2] = fill
+    drawn[np.abs(off_PP) > fov_deg / 2] = fill
     return cv2.resize(drawn, (px, px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 

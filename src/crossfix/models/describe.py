@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from crossfix.errors import ModelError
-from crossfix.geo.overhead import PANORAMA_SHAPE, overhead
+from crossfix.geo.overhead import PANORAMA_SHAPE, TURNS, overhead
 from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
@@ -98,7 +98,8 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
-        images, kind = self._laid_out(images, kind, fov_deg)
+        if self._overhead(kind):
+            images, kind = self._laid_out(images, fov_deg), "query"
         desc_BD = np.empty((len(images), self.dim), np.float32)
         for start, img_BCHW in self.tensors(images, kind=kind, fov_deg=fov_deg):
             desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW, "satellite" if kind == "satellite" else "query")
@@ -116,10 +117,12 @@ class Describer:
             fov_deg: likewise.
 
         Returns:
-            (B, R, D) float32 of unit norm; a picture's score is its best turn's. Pictures from the ground stand upright: R is 1, but for
-            models that redraw them as seen from above.
+            (B, R, D) float32 of unit norm; a picture's score is its best turn's. Pictures from the ground stand upright: R is 1, but 12 for
+            models that redraw them as seen from above and ask for turns at all.
         """
-        images, kind = self._laid_out(images, kind, fov_deg)
+        if self._overhead(kind):
+            headings = [360 / TURNS * turn for turn in range(TURNS if self.card.query_turns > 1 else 1)]
+            return np.stack([self.describe(self._laid_out(images, fov_deg, heading), kind="query") for heading in headings], axis=1)
         turns = range(1 if kind == "ground" else self.card.query_turns)
         turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
@@ -147,7 +150,8 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture.
         """
-        images, kind = self._laid_out(images, kind, fov_deg)
+        if self._overhead(kind):
+            images, kind = self._laid_out(images, fov_deg), "query"
         hw, how = self._size(kind, fov_deg)
         on_cpu = self._device.type == "cpu"
         values_BHWC = self._room(min(self._batch, len(images)), hw, np.float32 if on_cpu else np.uint8)
@@ -164,18 +168,18 @@ class Describer:
                 img_BHWC = img_BHWC.to(self._device).float().mul_(self._scale).add_(self._shift)
             yield start, img_BHWC.permute(0, 3, 1, 2)  # channels-last already
 
-    def _laid_out(self, images: Images, kind: Kind, fov_deg: float) -> tuple[Images, Kind]:
-        """Pictures from the ground as seen from above, where the model takes them so; others as they are."""
-        preprocessing = self.card.preprocessing
-        if kind != "ground" or preprocessing.ground_fit != "overhead":
-            return images, kind
-        red, green, blue = (round(255 * value) for value in preprocessing.mean)
+    def _overhead(self, kind: Kind) -> bool:
+        return kind == "ground" and self.card.preprocessing.ground_fit == "overhead"
+
+    def _laid_out(self, images: Images, fov_deg: float, middle_deg: float = 0.0) -> Images:
+        """Pictures from the ground as seen from above."""
+        red, green, blue = (round(255 * value) for value in self.card.preprocessing.mean)
         drawn = []
         for row, image in enumerate(images):
             height, width = _checked(image, row).shape[:2]
             shown_deg = _PHONE_DEG if fov_deg == 360 and width < PANORAMA_SHAPE * height else fov_deg
-            drawn.append(overhead(image, self.input_px, (red, green, blue), shown_deg))
-        return drawn, "query"
+            drawn.append(overhead(image, self.input_px, (red, green, blue), shown_deg, middle_deg=middle_deg))
+        return drawn
 
     def _room(self, count: int, hw: tuple[int, int], kind: type[np.float32 | np.uint8]) -> NDArray[Any]:
         """Memory for a batch, a thread's own and kept: fresh pages for every batch would take as long as the arithmetic."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from crossfix.data.dataset import Direction
 from crossfix.disk import LATER, plain
 from crossfix.errors import InputError
+from crossfix.geo.overhead import TURNS
 from crossfix.models.card import GroundFit, Preprocessing
 from crossfix.models.gengeo import ArchConfig
 from crossfix.train.augment import AugmentConfig
@@ -195,6 +196,11 @@ class TrainConfig:
             return 4 if self.augment.upright else 1
         overhead = isinstance(self.data, SetData) and self.data.ground_fit == "overhead"
         return 4 if overhead and self.augment.heading == "free" else 1
+
+    @property
+    def panorama_turns(self) -> int:
+        """Turns at which the model wants panoramas described, see `Describer.describe_query`."""
+        return TURNS if self.query_turns > 1 and self.preprocessing.ground_fit == "overhead" else 1
 
     @property
     def panorama_hw(self) -> tuple[int, int] | None:

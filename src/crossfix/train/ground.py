@@ -32,8 +32,8 @@ class GroundViews:
             one as much as one.
         weight: of their contrast with satellite pictures.
         fit: see `Preprocessing.ground_fit`.
-        augment: how they are changed. Their heading is always drawn anew, redrawn ones' within 45 degrees of the satellite picture's (or
-            any) like the drone pictures', and they are mirrored with the place's other pictures: of ``heading``, ``turn`` and ``mirror``
+        augment: how they are changed. Their heading is always drawn anew, redrawn ones' within 15 degrees of the satellite picture's (any
+            where drone pictures' is any), and they are mirrored with the place's other pictures: of ``heading``, ``turn`` and ``mirror``
             nothing is read, nor of what concerns satellite pictures.
     """
 
@@ -79,13 +79,13 @@ class Facing:
             satellite picture's similarity, see `augment`.
         away_deg_G: how far each is turned out of that, degrees.
         fov_deg_G: bearings that are shown.
-        quarter_G: to which side what is shown lies: up, right, down, left.
+        middle_deg_G: where the middle of what is shown lies, degrees clockwise from up.
     """
 
     warp_G22: torch.Tensor
     away_deg_G: torch.Tensor
     fov_deg_G: torch.Tensor
-    quarter_G: torch.Tensor
+    middle_deg_G: torch.Tensor
 
     @classmethod
     def north(cls, count: int) -> Facing:
@@ -118,7 +118,7 @@ def redrawn(ground_GCHW: torch.Tensor, px: int, facing: Facing, fill_C11: torch.
     x_GPP, y_GPP = (2 * column_GPP + 3) / (width + 2) - 1, ((2 * row_PP + 1) / height - 1).expand_as(column_GPP)
     at_GPP2 = torch.stack([x_GPP, y_GPP], 3).to(ground_GCHW.device)
     drawn_GCPP = F.grid_sample(around_GCHW, at_GPP2, align_corners=False, padding_mode="border")
-    from_middle_GPP = (bearing_PP - facing.quarter_G[:, None, None] * (math.pi / 2) + math.pi).remainder(2 * math.pi) - math.pi
+    from_middle_GPP = (bearing_PP - facing.middle_deg_G.deg2rad()[:, None, None] + math.pi).remainder(2 * math.pi) - math.pi
     hidden_GPP = from_middle_GPP.abs() > facing.fov_deg_G.deg2rad()[:, None, None] / 2 + 1e-4
     drawn_GCPP = torch.where(hidden_GPP[:, None].to(drawn_GCPP.device), fill_C11, drawn_GCPP)
     return F.avg_pool2d(drawn_GCPP, 2).contiguous(memory_format=torch.channels_last)

@@ -294,10 +294,10 @@ class _Trainer:
     def _validate(self) -> None:
         model = self.module.model if self.average is None else self.average
         describe = partial(self._describe, model)
-        scores = validate(self.source.validation, describe, 2 * self.config.batch, turns=self.config.query_turns)
+        size, held = 2 * self.config.batch, self.source.validation
+        scores = validate(held, describe, size, turns=self.config.panorama_turns if held.panoramas else self.config.query_turns)
         if self.source.ground is not None:
-            turns = self.config.query_turns if self.prepare.overhead else 1
-            ground = validate(self.source.ground, describe, 2 * self.config.batch, turns=turns)
+            ground = validate(self.source.ground, describe, size, turns=self.config.panorama_turns)
             scores |= {f"ground_{name}": value for name, value in ground.items() if name != "places"}
         self._write({"step": self.progress.step, "validation": scores})
         if _level(scores) >= _level(self.progress.best):

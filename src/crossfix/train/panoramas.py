@@ -35,8 +35,8 @@ class PanoramaAugment:
 
     Attributes:
         heading: "north" leaves both as they are; "quarters" turns both together by quarter turns; "free" rolls the panorama by any angle of
-            its own, too, so that the model knows no heading. Panoramas redrawn from above are then turned by up to 45 degrees, and the
-            model describes its queries at four quarter turns.
+            its own, too, so that the model knows no heading. Panoramas redrawn from above are then turned by up to 15 degrees, and the
+            model describes its queries at twelve turns.
         turn: probability of a quarter turn, of which there are three.
         mirror: probability that both are mirrored left to right.
         fov_deg: least and greatest field of view; of each batch a draw of it is kept, the middle of the panorama, and None keeps it whole.

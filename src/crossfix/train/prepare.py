@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from crossfix.geo.overhead import TURNS
 from crossfix.train.augment import AugmentConfig, augment, plain
 from crossfix.train.config import TrainConfig
 from crossfix.train.ground import Facing, GroundViews, redrawn, rolled
@@ -21,7 +22,7 @@ from crossfix.train.panoramas import PanoramaAugment, middle, spoil, turn_togeth
 from crossfix.train.source import Bytes, PairBatch, Side
 from crossfix.train.weather import weather
 
-_AWAY_DEG = 45.0  # as far from the nearest quarter turn as a heading can be
+_AWAY_DEG = 180.0 / TURNS  # as far from the nearest turn as a heading can be
 _POINTS = 32  # of a pair; about half of them are seen by both pictures
 
 
@@ -122,11 +123,11 @@ class Prepare:
     def _facing(
         self, warp_G23: torch.Tensor | None, chosen: PanoramaAugment, away_deg: float, draws: Iterable[torch.Generator], count: int
     ) -> Facing:
-        """How panoramas stand: as their satellite pictures but for an angle that is drawn, a part of them to one of four sides."""
+        """How panoramas stand: as their satellite pictures but for an angle that is drawn, a part of them at one of the turns."""
         low, high = chosen.fov_deg or (360.0, 360.0)
-        away_G, fov_G, quarter_G = torch.stack([torch.rand(3, generator=one) for one in draws], 1)
+        away_G, fov_G, turn_G = torch.stack([torch.rand(3, generator=one) for one in draws], 1)
         warp_G22 = Facing.north(count).warp_G22 if warp_G23 is None else warp_G23[:, :, :2]
-        return Facing(warp_G22, away_deg * (2 * away_G - 1), low + (high - low) * fov_G, (4 * quarter_G).floor())
+        return Facing(warp_G22, away_deg * (2 * away_G - 1), low + (high - low) * fov_G, (TURNS * turn_G).floor() * (360 / TURNS))
 
     def _ground(self, batch: PairBatch, number: int, warp_B23: torch.Tensor | None) -> torch.Tensor | None:
         """Panoramas beside drone pictures."""

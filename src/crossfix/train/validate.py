@@ -24,8 +24,8 @@ def validate(held: Validation, describe: Describe, batch: int, turns: int = 1) -
         held: the held-out places.
         describe: pictures (B, H, W, 3) uint8 of a side to (B, D) unit-norm float32.
         batch: pictures described at a time.
-        turns: quarter turns at which the queries are described, panoramas about the upright axis; the best one counts, for each gallery
-            picture by itself.
+        turns: turns at which the queries are described, quarter turns or, of panoramas, so many around the upright axis; the best one
+            counts, for each gallery picture by itself.
 
     Returns:
         ``r1`` and ``r5``: share of the queries for which a right picture is first, or among the first five; a tie counts against the query.
@@ -39,7 +39,7 @@ def validate(held: Validation, describe: Describe, batch: int, turns: int = 1) -
     ranks = []
     for part in _parts(queries, batch):
         pictures, own_BG = held.read(held.side, part), torch.from_numpy(held.own_QG[part]).to(gallery_GD.device)
-        turned = (_turned(pictures, turn, held.panoramas) for turn in range(turns))
+        turned = (_rolled(pictures, turn / turns) if held.panoramas else _turned(pictures, turn) for turn in range(turns))
         sim_BG = torch.stack([describe(picture, held.side) @ gallery_GD.T for picture in turned]).amax(0)
         if not torch.isfinite(sim_BG).all():
             raise RunError("the model gives descriptors that are not finite", where="validation", mend="lower the learning rate")
@@ -54,9 +54,11 @@ def validate(held: Validation, describe: Describe, batch: int, turns: int = 1) -
     }
 
 
-def _turned(picture_BHWC: Bytes, quarters: int, panoramas: bool) -> Bytes:
-    if panoramas:
-        return np.roll(picture_BHWC, quarters * picture_BHWC.shape[2] // 4, axis=2)
+def _rolled(panorama_BHWC: Bytes, share: float) -> Bytes:
+    return np.roll(panorama_BHWC, round(share * panorama_BHWC.shape[2]), axis=2)
+
+
+def _turned(picture_BHWC: Bytes, quarters: int) -> Bytes:
     return np.rot90(picture_BHWC, quarters, axes=(1, 2)).copy() if quarters else picture_BHWC
 
 
