@@ -84,11 +84,8 @@ def gengeo_ground(*, small: bool = False) -> list[Trial]:
 
     Panoramas of 32 by 128 pixels give as many tokens as satellite pictures, 64, for MixVPR takes one number of tokens only.
     """
-    made = replace(
-        _drone(_SALAD, small=small),
-        data=SetData("worlds-v1", "train", "g2s", (_PX // 2, 2 * _PX), _PX, draw="place"),
-        augment=PanoramaAugment(),
-    )
+    data = SetData("worlds-v1", "train", "g2s", (_PX // 2, 2 * _PX), _PX, draw="place")
+    made = replace(_drone(_SALAD, small=small), data=data, augment=PanoramaAugment())
 
     def arch(**changes: Any) -> TrainConfig:  # noqa: ANN401
         return replace(made, arch=replace(made.arch, **changes))
@@ -101,6 +98,11 @@ def gengeo_ground(*, small: bool = False) -> list[Trial]:
         Trial("separate", "SALAD clusters of each view's own", arch(separate_heads=True)),
         Trial("no-dustbin", "without a dustbin", arch(head=replace(_SALAD, dustbin="none"))),
         Trial("coordinates", "beyond the paper: tokens are told where they stand", arch(coordinates=True)),
+        Trial(
+            "overhead",
+            "and panoramas are redrawn as seen from above",
+            replace(arch(coordinates=True), data=replace(data, query_hw=(_PX, 4 * _PX), ground_fit="overhead")),
+        ),
     ]
 
 

@@ -33,7 +33,7 @@ _HORIZON = 0.75
 _LOWEST_DEG = 45.0
 _BEND = 0.7
 _ABOVE_DEG = 108.0
-_FINER = 2
+FINER = 2
 """The square is drawn so many times as large and averaged."""
 
 Floats = NDArray[np.float32]
@@ -86,8 +86,8 @@ def overhead(
     Raises:
         InputError: for a picture that spans no bearings, or more than there are.
     """
-    fine = _FINER * px
-    least = fine_width(px, fov_deg)
+    fine = FINER * px
+    least = _fine_width(px, fov_deg)
     if picture_HWC.shape[1] > least:
         smaller = least, max(1, round(picture_HWC.shape[0] * least / picture_HWC.shape[1]))
         picture_HWC = cv2.resize(picture_HWC, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
@@ -103,6 +103,6 @@ def overhead(
     return cv2.resize(drawn, (px, px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def fine_width(px: int, fov_deg: float) -> int:
+def _fine_width(px: int, fov_deg: float) -> int:
     """Columns that a picture of so many degrees needs: as many as the horizon's circle has pixels in the finer square."""
-    return max(1, round(np.pi * _HORIZON * _FINER * px * fov_deg / 360))
+    return max(1, round(np.pi * _HORIZON * FINER * px * fov_deg / 360))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from crossfix.errors import InputError
-from crossfix.geo.overhead import overhead_map
+from crossfix.geo.overhead import FINER, overhead_map
 from crossfix.models.card import GroundFit
 from crossfix.train.panoramas import PanoramaAugment
 
@@ -107,7 +107,7 @@ def redrawn(ground_GCHW: torch.Tensor, px: int, facing: Facing, fill_C11: torch.
         (G, C, px, px), channels last.
     """
     height, width = ground_GCHW.shape[2:]
-    bearing, row = overhead_map(2 * px, height, width)
+    bearing, row = overhead_map(FINER * px, height, width)
     bearing_PP, row_PP = torch.from_numpy(bearing.copy()).deg2rad(), torch.from_numpy(row.copy())
     way_2PP = torch.stack([bearing_PP.sin(), -bearing_PP.cos()])
     east_GPP, south_GPP = torch.einsum("gij,jpq->igpq", facing.warp_G22, way_2PP)
@@ -121,4 +121,4 @@ def redrawn(ground_GCHW: torch.Tensor, px: int, facing: Facing, fill_C11: torch.
     from_middle_GPP = (bearing_PP - facing.middle_deg_G.deg2rad()[:, None, None] + math.pi).remainder(2 * math.pi) - math.pi
     hidden_GPP = from_middle_GPP.abs() > facing.fov_deg_G.deg2rad()[:, None, None] / 2 + 1e-4
     drawn_GCPP = torch.where(hidden_GPP[:, None].to(drawn_GCPP.device), fill_C11, drawn_GCPP)
-    return F.avg_pool2d(drawn_GCPP, 2).contiguous(memory_format=torch.channels_last)
+    return F.avg_pool2d(drawn_GCPP, FINER).contiguous(memory_format=torch.channels_last)
