@@ -14,11 +14,11 @@ from crossfix.data.stress.geometry import turned_panorama
 from crossfix.data.worldsv1 import WorldsV1
 from crossfix.errors import DataError, InputError
 from crossfix.evaluate.lab import Condition, run_lab
-from crossfix.geo.overhead import overhead
 from crossfix.index.fit import map_describer
 from crossfix.losses.contrastive import InfoNCE
 from crossfix.models.describe import fit
 from crossfix.models.gengeo import ArchConfig, SaladConfig, build
+from crossfix.models.overhead import overhead
 from crossfix.models.point_branch import PointConfig
 from crossfix.models.registry import load
 from crossfix.train.augment import AugmentConfig, ColourConfig, WarpConfig, augment

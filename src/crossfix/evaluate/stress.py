@@ -21,7 +21,7 @@ from crossfix.data.view import View
 from crossfix.errors import InputError
 from crossfix.evaluate.describe import describe_views, prepare_of
 from crossfix.evaluate.measurable import Measurable
-from crossfix.geo.overhead import PANORAMA_SHAPE
+from crossfix.models.overhead import PANORAMA_SHAPE
 
 PUBLISHED_WEATHER = 3.0
 _PANORAMIC = frozenset({"heading", "fov", "fov_aligned", "perspective"})

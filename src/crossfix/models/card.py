@@ -32,7 +32,7 @@ class Preprocessing:
         ground_hw: height and width that pictures from the ground are resized to; None: px x px like the others.
         ground_fit: "whole" resizes all of a picture from the ground; "middle" cuts rows away above and below until it is as flat as
             ground_hw, so that a degree is as many pixels down as across, however high a data set's panoramas are; "overhead" redraws it
-            as seen from above, px x px, see `crossfix.geo.overhead`: pictures that are no panorama by their shape, less than 1.9 times
+            as seen from above, px x px, see `crossfix.models.overhead`: pictures that are no panorama by their shape, less than 1.9 times
             as wide as high, are then taken to show 70 degrees of the horizon where nobody says how much they show.
     """
 

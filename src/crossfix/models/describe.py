@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from crossfix.errors import ModelError
-from crossfix.geo.overhead import PANORAMA_SHAPE, TURNS, overhead
 from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.models.mixvpr import MixVpr
+from crossfix.models.overhead import PANORAMA_SHAPE, TURNS, overhead
 from crossfix.models.salad import Salad
 from crossfix.models.vlad import Vlad
 

@@ -9,9 +9,9 @@ from typing import Any, Literal, cast
 from crossfix.data.dataset import Direction
 from crossfix.disk import LATER, plain
 from crossfix.errors import InputError
-from crossfix.geo.overhead import TURNS
 from crossfix.models.card import GroundFit, Preprocessing
 from crossfix.models.gengeo import ArchConfig
+from crossfix.models.overhead import TURNS
 from crossfix.train.augment import AugmentConfig
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.ground import GroundViews

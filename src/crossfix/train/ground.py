@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from crossfix.errors import InputError
-from crossfix.geo.overhead import FINER, overhead_map
 from crossfix.models.card import GroundFit
+from crossfix.models.overhead import FINER, overhead_map
 from crossfix.train.panoramas import PanoramaAugment
 
 
@@ -95,7 +95,7 @@ class Facing:
 
 
 def redrawn(ground_GCHW: torch.Tensor, px: int, facing: Facing, fill_C11: torch.Tensor) -> torch.Tensor:
-    """Panoramas as `crossfix.geo.overhead.overhead` draws them, but turned by any angle in the same go.
+    """Panoramas as `crossfix.models.overhead.overhead` draws them, but turned by any angle in the same go.
 
     Args:
         ground_GCHW: 360 degrees wide, north in the middle.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from crossfix.geo.overhead import TURNS
+from crossfix.models.overhead import TURNS
 from crossfix.train.augment import AugmentConfig, augment, plain
 from crossfix.train.config import TrainConfig
 from crossfix.train.ground import Facing, GroundViews, redrawn, rolled

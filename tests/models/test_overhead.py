@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossfix.errors import InputError
-from crossfix.geo.overhead import overhead, overhead_map
+from crossfix.models.overhead import overhead, overhead_map
 
 FILL = (1, 2, 3)
 
