@@ -98,8 +98,6 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
-        if self._overhead(kind):
-            images, kind = self._laid_out(images, fov_deg), "query"
         desc_BD = np.empty((len(images), self.dim), np.float32)
         for start, img_BCHW in self.tensors(images, kind=kind, fov_deg=fov_deg):
             desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW, "satellite" if kind == "satellite" else "query")
@@ -169,6 +167,7 @@ class Describer:
             yield start, img_BHWC.permute(0, 3, 1, 2)  # channels-last already
 
     def _overhead(self, kind: Kind) -> bool:
+        """Whether pictures of a kind are redrawn as seen from above."""
         return kind == "ground" and self.card.preprocessing.ground_fit == "overhead"
 
     def _laid_out(self, images: Images, fov_deg: float, middle_deg: float = 0.0) -> Images:
