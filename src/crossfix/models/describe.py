@@ -23,7 +23,7 @@ from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.models.mixvpr import MixVpr
-from crossfix.models.overhead import PANORAMA_SHAPE, TURNS, overhead
+from crossfix.models.overhead import PANORAMA_SHAPE, TURNS, overhead, shrunk
 from crossfix.models.salad import Salad
 from crossfix.models.vlad import Vlad
 
@@ -120,7 +120,7 @@ class Describer:
         """
         if self._overhead(kind):
             headings = [360 / TURNS * turn for turn in range(TURNS if self.card.query_turns > 1 else 1)]
-            return np.stack([self.describe(self._laid_out(images, fov_deg, heading), kind="query") for heading in headings], axis=1)
+            return np.stack([self.describe(drawn, kind="query") for drawn in self._laid_out(images, fov_deg, headings)], axis=1)
         turns = range(1 if kind == "ground" else self.card.query_turns)
         turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
@@ -149,7 +149,7 @@ class Describer:
             ModelError: for an array that is no such picture.
         """
         if self._overhead(kind):
-            images, kind = self._laid_out(images, fov_deg), "query"
+            (images,), kind = self._laid_out(images, fov_deg, [0.0]), "query"
         hw, how = self._size(kind, fov_deg)
         on_cpu = self._device.type == "cpu"
         values_BHWC = self._room(min(self._batch, len(images)), hw, np.float32 if on_cpu else np.uint8)
@@ -170,14 +170,16 @@ class Describer:
         """Whether pictures of a kind are redrawn as seen from above."""
         return kind == "ground" and self.card.preprocessing.ground_fit == "overhead"
 
-    def _laid_out(self, images: Images, fov_deg: float, middle_deg: float = 0.0) -> Images:
-        """Pictures from the ground as seen from above."""
+    def _laid_out(self, images: Images, fov_deg: float, headings: Sequence[float]) -> list[list[NDArray[np.uint8]]]:
+        """Pictures from the ground as seen from above: for each heading of their middle columns, in degrees, all of them."""
         red, green, blue = (round(255 * value) for value in self.card.preprocessing.mean)
-        drawn = []
+        drawn: list[list[NDArray[np.uint8]]] = [[] for _ in headings]
         for row, image in enumerate(images):
             height, width = _checked(image, row).shape[:2]
             shown_deg = _PHONE_DEG if fov_deg == 360 and width < PANORAMA_SHAPE * height else fov_deg
-            drawn.append(overhead(image, self.input_px, (red, green, blue), shown_deg, middle_deg=middle_deg))
+            small = shrunk(image, self.input_px, shown_deg)
+            for heading, drawings in zip(headings, drawn, strict=True):
+                drawings.append(overhead(small, self.input_px, (red, green, blue), shown_deg, middle_deg=heading))
         return drawn
 
     def _room(self, count: int, hw: tuple[int, int], kind: type[np.float32 | np.uint8]) -> NDArray[Any]:

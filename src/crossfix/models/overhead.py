@@ -87,10 +87,7 @@ def overhead(
         InputError: for a picture that spans no bearings, or more than there are.
     """
     fine = FINER * px
-    least = _fine_width(px, fov_deg)
-    if picture_HWC.shape[1] > least:
-        smaller = least, max(1, round(picture_HWC.shape[0] * least / picture_HWC.shape[1]))
-        picture_HWC = cv2.resize(picture_HWC, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    picture_HWC = shrunk(picture_HWC, px, fov_deg)
     height, width = picture_HWC.shape[:2]
     bearing_PP, row_PP = overhead_map(fine, height, width, fov_deg)
     off_PP = (bearing_PP - np.float32(middle_deg) + 180) % 360 - 180
@@ -103,6 +100,22 @@ def overhead(
     return cv2.resize(drawn, (px, px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _fine_width(px: int, fov_deg: float) -> int:
-    """Columns that a picture of so many degrees needs: as many as the horizon's circle has pixels in the finer square."""
-    return max(1, round(np.pi * _HORIZON * FINER * px * fov_deg / 360))
+def shrunk(picture_HWC: NDArray[np.uint8], px: int, fov_deg: float = 360.0) -> NDArray[np.uint8]:
+    """A picture from the ground with no more columns than `overhead` needs: as the horizon's circle has pixels in the finer square.
+
+    `overhead` does this itself; whoever draws one picture at several turns does it once before.
+
+    Args:
+        picture_HWC: RGB.
+        px: side of the square that is to be drawn.
+        fov_deg: bearings that the picture spans.
+
+    Returns:
+        The picture in its proportions, or itself where it is small enough.
+    """
+    height, width = picture_HWC.shape[:2]
+    least = max(1, round(np.pi * _HORIZON * FINER * px * fov_deg / 360))
+    if width <= least:
+        return picture_HWC
+    smaller = cv2.resize(picture_HWC, (least, max(1, round(height * least / width))), interpolation=cv2.INTER_AREA)
+    return smaller.astype(np.uint8, copy=False)
