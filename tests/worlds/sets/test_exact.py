@@ -53,6 +53,19 @@ def test_the_frame_is_metres_about_the_ground_at_the_place(written: Path) -> Non
         assert abs(np.median(xyz[:, 2])) < 10
 
 
+def test_worlds_of_a_views_own_half_are_looked_through_first(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[str] = []
+    rehearse = ExactSet._rehearse
+
+    def counted(exact: ExactSet, half: str, number: int) -> None:
+        walked.append(half)
+        rehearse(exact, half, number)
+
+    monkeypatch.setattr(ExactSet, "_rehearse", counted)
+    ExactSet(written).camera(next((written / "test" / "query_drone").rglob("*.JPG")))
+    assert set(walked) == {"test"}
+
+
 def test_nothing_is_written(written: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in written.rglob("*")}
     ExactSet(written).camera(next((written / "train" / "drone").rglob("H80.JPG")))

@@ -125,6 +125,9 @@ class ExactSet:
             name = path.resolve().relative_to(self.root.resolve()).as_posix()
         except ValueError:
             name = ""
+        folders = Path(name).parts
+        if name not in self._found:  # sets that have a folder for each half tell of where to look first
+            self._left.sort(key=lambda world: world[0] not in folders)
         while name not in self._found and self._left:
             self._rehearse(*self._left.pop(0))
         if name not in self._found:
