@@ -10,6 +10,7 @@ from tests.data.lab_tree import write_lab
 from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.files import NOTE, POINTS_TEXT, write_cloud
 from crossfix.clouds.layout import group_folder
+from crossfix.data.worldsv1 import DRONE, SHOTS
 from crossfix.disk import write_json
 
 POINTS = 1100
@@ -25,18 +26,30 @@ def town(place: int, group: int = 0, points: int = POINTS) -> Cloud:
     return Cloud(np.column_stack([xy, z]), rng.integers(0, 256, (points, 3), dtype=np.uint8), "enu")
 
 
-def write_town(folder: Path, name: str, group: int, cloud: Cloud) -> Path:
+def write_town(folder: Path, name: str, group: int, cloud: Cloud, cameras: dict[str, list[float]] | None = None) -> Path:
     """As ``crossfix clouds build`` leaves it."""
     place = group_folder(folder, name, group)
     write_cloud(place / POINTS_TEXT, cloud)
-    write_json(place / NOTE, {"frame": cloud.frame})
+    write_json(place / NOTE, {"frame": cloud.frame} | ({} if cameras is None else {"cameras": cameras}))
     return place / POINTS_TEXT
 
 
-def write_lab_with_clouds(root: Path, trained: int = 12, groups: int = 2, points: int = POINTS, headings: bool = False) -> Path:
-    """Returns the laboratory; its clouds lie in ``clouds/train``."""
+def from_above(turn: int = 0) -> list[float]:
+    """The camera, from very high above, of a picture that is the satellite picture, after some quarter turns to the left."""
+    x_34, y_34, w_34 = np.array([[1 / 90, 0, 0, 0], [0, -1 / 90, 0, 0], [0, 0, 0, 1]])
+    for _ in range(turn):
+        x_34, y_34 = y_34, -x_34
+    return [*x_34, *y_34, *w_34]
+
+
+def write_lab_with_clouds(
+    root: Path, trained: int = 12, groups: int = 2, points: int = POINTS, headings: bool = False, cameras: bool = False
+) -> Path:
+    """Returns the laboratory; its clouds lie in ``clouds/train``, each of which knows the cameras of some views if asked for."""
     write_lab(root, trained=trained, headings=headings)
     for place in range(trained):
         for group in range(groups):
-            write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group, points))
+            shots = range(1 + 2 * group, min(SHOTS, 2 + 2 * group) + 1)
+            known = {f"{DRONE}-{shot}/{place + 1:05d}.jpg": from_above() for shot in shots} if cameras else None
+            write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group, points), known)
     return root

@@ -84,6 +84,18 @@ def test_a_cloud_whose_note_is_missing_is_made_again(tmp_path: Path) -> None:
     assert maker.made == ["0001_group0", "0003_group2"]
 
 
+def test_a_cloud_of_before_cameras_were_kept_is_made_again(tmp_path: Path) -> None:
+    jobs = plan_jobs(VIEWS, 3)
+    build_clouds(tmp_path / "c", jobs, Maker())
+    path = tmp_path / "c" / "0002_group0" / "cloud.json"
+    note = json.loads(path.read_text())
+    assert note.pop("cameras") == {}, "this maker knows none"
+    path.write_text(json.dumps(note))
+    maker = Maker()
+    build_clouds(tmp_path / "c", jobs, maker)
+    assert maker.made == ["0002_group0"]
+
+
 def test_failures_are_counted_by_reason_and_tried_again(tmp_path: Path) -> None:
     jobs = plan_jobs(VIEWS, 3)
     report = build_clouds(tmp_path / "c", jobs, Maker(fails="0002"))

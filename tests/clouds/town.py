@@ -23,6 +23,10 @@ class Seen:
     def eye_3(self) -> np.ndarray:
         return np.array([self.camera.east_m, self.camera.north_m, self.camera.up_m])
 
+    @property
+    def projection_34(self) -> np.ndarray:
+        return self.camera.projection
+
     def points(self) -> tuple[np.ndarray, np.ndarray]:
         rays = self.camera.directions().astype(np.float64)
         rays /= (rays @ self.camera.rotation[:, 2])[..., None]

@@ -26,7 +26,7 @@ CLOUDS = {trial.name: trial for trial in claim("geolink-clouds", small=True)}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lab_with_clouds(tmp_path_factory.mktemp("lab"), points=4000)
+    return write_lab_with_clouds(tmp_path_factory.mktemp("lab"), points=4000, cameras=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_an_unknown_claim_is_one_sentence():
 
 def test_every_3d_variant_with_a_wrong_twin_differs_from_it_in_nothing_else():
     twins = [name for name in GEOLINK if name.endswith("-wrong")]
-    assert sorted(twins) == ["all-wrong", "grid-wrong", "heights-wrong", "teacher-wrong"]
+    assert sorted(twins) == ["all-wrong", "grid-wrong", "heights-wrong", "teacher-wrong", "tokens-wrong"]
     for name in twins:
         right, wrong = GEOLINK[name.removesuffix("-wrong")].config, GEOLINK[name].config
         assert first_difference(right.to_dict(), wrong.to_dict()) == "geolink.clouds"
@@ -130,6 +130,7 @@ def test_geolinks_variants_train(name: str, lab: Path, tmp_path: Path):
         "grid": {"cross", "relation", "predict"},
         "teacher": {"cross", "points", "relation"},
         "heights": {"cross", "heights"},
+        "tokens": {"cross", "tokens"},
         "all": {"cross", "points", "intra", "mi", "relation"},
     }
     if name in CLOUDS and name not in GEOLINK:

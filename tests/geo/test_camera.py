@@ -175,3 +175,14 @@ def test_directions_are_float32_unit_vectors():
     assert rays.shape == (201, 401, 3)
     assert np.linalg.norm(rays, axis=-1) == pytest.approx(1.0, abs=1e-6)
     assert nadir().focal_px == pytest.approx(200.5)
+
+
+@pytest.mark.parametrize(("pitch", "size"), [(-90.0, (224, 224)), (-50.0, (320, 240)), (-20.0, (90, 160))])
+def test_convention_the_projection_is_project_between_the_outer_edges(pitch, size):
+    camera = Camera(3.0, -7.0, 90.0, 130.0, pitch, 62.0, *size, roll_deg=4.0)
+    points = np.random.default_rng(0).uniform(-60, 60, (50, 3)) * (1, 1, 0.2)
+    uv, depth = camera.project(points)
+    shown = np.column_stack([points, np.ones(50)]) @ camera.projection.T
+    np.testing.assert_allclose(shown[:, 2], depth)
+    front = depth > 0
+    np.testing.assert_allclose((shown[:, :2] / shown[:, 2:])[front], (2 * uv[front] + 1) / size - 1)

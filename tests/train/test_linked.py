@@ -26,8 +26,9 @@ from crossfix.models.point_input import turn_clouds
 from crossfix.train.augment import AugmentConfig, WarpConfig, cut, draw_warp
 from crossfix.train.config import OptimConfig, SetData, TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
-from crossfix.train.linked import build_linked, check_alone, heights_under, mirrored, turns_of
+from crossfix.train.linked import build_linked, check_alone, mirrored, turns_of
 from crossfix.train.loop import train
+from crossfix.train.sightings import heights_under
 from lab_clouds import town, write_lab_with_clouds, write_town
 
 POINTS = PointConfig(points=64, centres=(16, 8), growth=(2, 2), blocks=(0, 1), neighbours=4)

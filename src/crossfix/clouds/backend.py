@@ -25,6 +25,8 @@ class Built:
         registered: pictures of which the camera was found.
         seen_from_V3: (V, 3) cameras of the pictures given, in the cloud's frame; NaN for those not found.
         facts: further numbers for the report, such as the reprojection error.
+        cameras_V34: (V, 3, 4) projections of the pictures given, from metres of the cloud's frame to (x w, y w, w), x and y from -1 to 1
+            between the picture's outer edges; NaN for those not found, None where the frame knows no metres.
     """
 
     cloud: Cloud
@@ -32,6 +34,7 @@ class Built:
     registered: int
     seen_from_V3: npt.NDArray[np.float64]
     facts: dict[str, float] = field(default_factory=dict)
+    cameras_V34: npt.NDArray[np.float64] | None = None
 
 
 class NoCloudError(DataError):

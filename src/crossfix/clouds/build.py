@@ -17,7 +17,7 @@ from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.colmap_points import rounded
 from crossfix.clouds.draw import draw_sheet
 from crossfix.clouds.files import NOTE, POINTS_TEXT, read_cloud, read_note, write_cloud
-from crossfix.clouds.layout import group_folder, view_groups
+from crossfix.clouds.layout import group_folder, view_groups, view_key
 from crossfix.clouds.sampling import POINTS
 from crossfix.disk import write_bytes, write_json
 from crossfix.errors import DataError, DiskError, InputError
@@ -123,10 +123,20 @@ def _make(folder: Path, job: Job, backend: Backend) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start, 3),
         "files": [view.name for view in job.views],
         "eyes": [None if np.isnan(eye).any() else [float(number) for number in eye] for eye in built.seen_from_V3],
+        "cameras": _cameras(job, built),
     }
     # Last: with it the cloud is whole.
     write_json(place / NOTE, row)
     return row
+
+
+def _cameras(job: Job, built: Built) -> dict[str, list[float]]:
+    """Projections, row by row, of the views whose cameras are known, by `view_key`."""
+    if built.cameras_V34 is None:
+        return {}
+    every = zip(job.views, built.cameras_V34, strict=True)
+    known = ((view_key(view), camera_34) for view, camera_34 in every if np.isfinite(camera_34).all())
+    return {key: [float(f"{number:.9g}") for number in camera_34.ravel()] for key, camera_34 in known}
 
 
 def _finished(folder: Path, job: Job) -> dict[str, Any] | None:
@@ -134,7 +144,8 @@ def _finished(folder: Path, job: Job) -> dict[str, Any] | None:
     if not (place / NOTE).is_file() or not (place / POINTS_TEXT).is_file():
         return None
     row = read_note(place / NOTE)
-    return row if row.get("files") == [view.name for view in job.views] else None
+    # Clouds of before cameras were kept are made again.
+    return row if row.get("files") == [view.name for view in job.views] and "cameras" in row else None
 
 
 def _claim(folder: Path, plan: dict[str, Any]) -> None:
@@ -170,7 +181,7 @@ def _report(
         "fewer_than_1024_points": sum(row["points"] < POINTS for row in rows),
         "views": sum(row["views"] for row in rows),
         "registered": sum(row["registered"] for row in rows),
-        "rows": [{name: value for name, value in row.items() if name not in {"files", "eyes"}} for row in rows],
+        "rows": [{name: value for name, value in row.items() if name not in {"files", "eyes", "cameras"}} for row in rows],
         "failed_rows": failures,
     }
 

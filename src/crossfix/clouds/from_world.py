@@ -32,6 +32,11 @@ class Sight(Protocol):
         """(3,) where the camera is."""
         ...
 
+    @property
+    def projection_34(self) -> npt.NDArray[np.float64]:
+        """(3, 4) matrix from metres to the picture, see `Built.cameras_V34`."""
+        ...
+
     def points(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
         """The points seen, (N, 3), and their colours, (N, 3)."""
         ...
@@ -74,4 +79,5 @@ class WorldBackend:
         if self.dials.reach is not None and not (np.hypot(xyz[:, 0], xyz[:, 1]) <= self.dials.reach).any():
             raise NoCloudError("nothing in reach", "its views see nothing within the reach", mend="raise the reach")
         cloud = degrade(Cloud(xyz, rgb.astype(np.uint8), "enu"), self.dials, self.points, keyed_rng(self.seed, "degrade", key))
-        return Built(cloud, len(views), len(views), np.stack([sight.eye_3 for sight in sights]))
+        eyes, cameras = np.stack([sight.eye_3 for sight in sights]), np.stack([sight.projection_34 for sight in sights])
+        return Built(cloud, len(views), len(views), eyes, cameras_V34=cameras)

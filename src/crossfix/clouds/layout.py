@@ -59,6 +59,11 @@ def group_folder(folder: Path, place: str, group: int) -> Path:
     return folder / f"{place}_group{group}"
 
 
+def view_key(view: Path) -> str:
+    """How a cloud's note calls a view: with its folder, since pictures of one place may have one name in several."""
+    return f"{view.parent.name}/{view.name}"
+
+
 @dataclass(frozen=True)
 class Clouds:
     """The clouds of some places.

@@ -142,6 +142,7 @@ def geolink(*, small: bool = False) -> list[Trial]:
     * ``intra``: the terms that need no cloud. What they bring is not geometry.
     * ``longer``: the 2D network alone for as many more steps as a training with 3D takes longer (measured).
     * variants of wrong clouds: each place has another's in the whole training. A gain that stays with them is not geometry.
+    * ``tokens-flat``: what the reconstruction's cameras bring without its heights.
 
     GSR and UVRD stand on the contrast between clouds and pictures, without which the 3D branch would not learn.
     """
@@ -152,6 +153,7 @@ def geolink(*, small: bool = False) -> list[Trial]:
     taught = replace(fine, teacher="frozen", teacher_steps=100 if small else 400, terms=TermsConfig(intra=0.0, mi=0.0, scale="standard"))
     told = replace(lone, points=0.0, heights=1.0, height_unit=3.0)  # a storey: at 10 m the term is a hundredth of the contrast
     heights = replace(fine, terms=told, satellite_side_m=SIDE_M)
+    tokens = replace(fine, terms=replace(_LONE, points=0.0, tokens=3.0), satellite_side_m=SIDE_M)
     kinds: list[tuple[str, str, GeoLinkTraining]] = [
         ("intra", "2D with the terms that need no cloud", replace(every, clouds="none", terms=replace(lone, points=0.0, intra=4.0))),
         ("contrast", "and clouds contrasted with pictures", replace(every, terms=lone)),
@@ -171,6 +173,9 @@ def geolink(*, small: bool = False) -> list[Trial]:
         ("teacher-wrong", "the same, of other places", replace(taught, clouds="wrong")),
         ("heights", "tokens of the satellite picture tell the cloud's heights", heights),
         ("heights-wrong", "the same, of other places", replace(heights, clouds="wrong")),
+        ("tokens", "tokens of both pictures that show one point of the cloud agree", tokens),
+        ("tokens-flat", "the same, with all points on the ground", replace(tokens, clouds="flat")),
+        ("tokens-wrong", "the same, with clouds and cameras of other places", replace(tokens, clouds="wrong")),
     ]
     return [
         Trial("base", "2D alone", made),

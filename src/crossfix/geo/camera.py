@@ -84,6 +84,19 @@ class Camera:
         x, y = self.centre_px
         return np.array([[self.focal_px, 0.0, x], [0.0, self.focal_px, y], [0.0, 0.0, 1.0]])
 
+    @property
+    def projection(self) -> NDArray[np.float64]:
+        """(3, 4) matrix that takes (east, north, up, 1) to (x w, y w, w), with x and y from -1 to 1 between the picture's outer edges.
+
+        w is the depth in metres along the view direction.
+        """
+        reach = math.tan(math.radians(self.fov_deg) / 2)
+        scale = np.diag([1 / reach, self.width / self.height / reach, 1.0])
+        turned = self.rotation.T
+        position = np.array([self.east_m, self.north_m, self.up_m])
+        matrix_34: NDArray[np.float64] = scale @ np.column_stack([turned, -turned @ position])
+        return matrix_34
+
     def directions(self) -> NDArray[np.float32]:
         """Viewing rays of all pixel centres.
 

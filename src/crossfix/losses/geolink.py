@@ -15,11 +15,13 @@ from torch import nn
 from crossfix.errors import InputError
 from crossfix.losses.club import Club
 from crossfix.losses.contrastive import InfoNCE, NotFiniteError
+from crossfix.losses.correspondence import Correspondence
 from crossfix.losses.heights import TokenHeights
 from crossfix.losses.relation import Metric, Scale, relation_loss, spread
 from crossfix.losses.released import ReleasedInfoNCE
 
-_WEIGHTS = ("cross", "points", "intra", "mi", "relation", "predict", "heights", "ground")
+_WEIGHTS = ("cross", "points", "intra", "mi", "relation", "predict", "heights", "ground", "tokens")
+Sightings = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Heights = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -52,6 +54,8 @@ class TermsConfig:
         heights: beyond the paper: tokens tell heights, see `TokenHeights`; needs targets.
         ground: beyond the paper: panoramas with satellite, where batches have some beside drone pictures; a training gives it the weight
             of its ground views.
+        tokens: beyond the paper: tokens of both pictures that show one of a cloud's points find each other, see `Correspondence`; needs the
+            cameras of the drone pictures, which a reconstruction finds with the points.
         temperature: of all contrasts, at the start.
         label_smoothing: of all contrasts.
         contrast: "released" is the published code's loss with its slip, for comparison.
@@ -73,6 +77,7 @@ class TermsConfig:
     predict: float = 0.0
     heights: float = 0.0
     ground: float = field(default=0.0, metadata={"later": True})
+    tokens: float = field(default=0.0, metadata={"later": True})
     temperature: float = 0.07
     label_smoothing: float = 0.1
     contrast: Literal["symmetric", "released"] = "symmetric"
@@ -130,8 +135,8 @@ class GeoLinkLosses(NamedTuple):
     Attributes:
         total: the weighted sum, whose gradients reach the pictures' network and the 3D branch, and not q.
         fit: q's own loss, whose gradients reach q alone; 0 where q is not used.
-        parts: each term before its weight, detached: cross, points, intra, mi, relation, predict, heights, ground as far as they are used;
-            fit; clouds (how many pairs had one) and spread (see `relation.spread`).
+        parts: each term before its weight, detached: cross, points, intra, mi, relation, predict, heights, ground, tokens as far as they
+            are used; fit; clouds (how many pairs had one) and spread (see `relation.spread`).
     """
 
     total: torch.Tensor
@@ -175,6 +180,7 @@ class GeoLinkTerms(nn.Module):
         self.contrast = nn.ModuleDict(made)
         self.club = Club(dim, point_dim, config.mi_hidden, bound=config.mi_bound) if config.mi or config.predict else None
         self.token_heights = TokenHeights(channels, config.height_kind, unit=config.height_unit) if config.heights else None
+        self.correspondence = Correspondence(channels) if config.tokens else None
 
     @property
     def temperature(self) -> float:
@@ -199,6 +205,7 @@ class GeoLinkTerms(nn.Module):
         satellite_heights: Heights | None = None,
         ground_GD: torch.Tensor | None = None,
         ground_row_G: torch.Tensor | None = None,
+        sightings: Sightings | None = None,
     ) -> GeoLinkLosses:
         """Add up the terms.
 
@@ -215,6 +222,7 @@ class GeoLinkTerms(nn.Module):
             satellite_heights: the same of the satellite's.
             ground_GD: unit-norm descriptors of panoramas, where there are some.
             ground_row_G: which pair each panorama belongs to.
+            sightings: (drone_PT2, satellite_PT2, seen_PT), points of the clouds in both pictures; None: not known.
 
         Raises:
             RunError: if a term is not finite; a contrast says of which pairs.
@@ -242,6 +250,9 @@ class GeoLinkTerms(nn.Module):
             told = [self.token_heights(tok_BNC, *known) for tok_BNC, known in seen if tok_BNC is not None and known is not None]
             if told:
                 parts["heights"] = torch.stack(told).sum()
+        if self.correspondence is not None and sightings is not None and drone_BNC is not None and satellite_BNC is not None:
+            views = (tok_BNC if row_P is None else tok_BNC[row_P] for tok_BNC in (drone_BNC, satellite_BNC))
+            parts["tokens"] = self.correspondence(*views, *sightings)
         total = sum((getattr(config, name) * value for name, value in parts.items()), drone_BD.new_zeros(()))
         logged = {name: value.detach() for name, value in parts.items()}
         logged["clouds"] = torch.tensor(float(clouds))

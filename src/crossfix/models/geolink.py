@@ -75,6 +75,7 @@ class GeoLinkBatch(NamedTuple):
         satellite_heights: the same of the satellite's.
         ground_GCHW: panoramas of some pairs besides; None: none.
         ground_row_G: which pair each of them belongs to.
+        sightings: (drone_PT2, satellite_PT2, seen_PT), points of clouds that both pictures show, see `Correspondence`; None: not known.
     """
 
     drone_BCHW: torch.Tensor
@@ -89,6 +90,7 @@ class GeoLinkBatch(NamedTuple):
     satellite_heights: tuple[torch.Tensor, torch.Tensor] | None = None
     ground_GCHW: torch.Tensor | None = None
     ground_row_G: torch.Tensor | None = None
+    sightings: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
 
 class GeoLink(nn.Module):
@@ -146,6 +148,7 @@ class GeoLink(nn.Module):
             batch.satellite_heights,
             ground[0] if ground else None,
             batch.ground_row_G,
+            batch.sightings,
         )
 
     def describe_clouds(self, batch: GeoLinkBatch) -> torch.Tensor | None:

@@ -114,7 +114,12 @@ class DatasetSource:
             ground_G = np.array([_pick(asked[row], share_J[row]) for row in row_G], np.int64)
             ground_GHWC, row_G = (self._read("ground", ground_G), row_G) if len(row_G) > 1 else (None, None)
         query_BHWC, satellite_BHWC = pictures
-        return PairBatch(query_BHWC, satellite_BHWC, self.place_N[row_J], ids, heading_B, None, neutral_JJ, part[0], ground_GHWC, row_G)
+        place_J = self.place_N[row_J]
+        known = heading_B, None, neutral_JJ, part[0], ground_GHWC, row_G
+        camera_B34 = None
+        if self.clouds is not None:
+            camera_B34 = self.clouds.cameras_of(place_J[part[0] :][: part[1]], [task.query[row].path for row in query_B])
+        return PairBatch(query_BHWC, satellite_BHWC, place_J, ids, *known, camera_B34)
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""

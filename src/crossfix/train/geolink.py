@@ -32,8 +32,9 @@ class GeoLinkTraining:
         teacher: "joint": the 3D branch learns with the pictures, as published. "frozen": it does not.
         teacher_steps: steps in which a frozen teacher is trained before, on clouds alone; 0 for encoders without parameters.
         teacher_rate: learning rate of these.
-        clouds: "right"; "wrong": every place has another's, always the same one, the control that must not help; "none": the terms that
-            need no cloud.
+        clouds: "right"; "wrong": every place has another's, always the same one, and its cameras: the control that must not help; "flat":
+            all points lie at the height of the ground at the place, which leaves what the cameras tell; "none": the terms that need no
+            cloud.
         group: number of the one cloud of a place that is used; None draws one of all.
         without: a place that has no cloud to use trains on its pictures alone ("2d"), or does not train ("leave out").
         sampling: of a cloud's points: "farthest" as published, "random" without preference, which keeps away from outliers.
@@ -41,8 +42,8 @@ class GeoLinkTraining:
         turn: "satellite" turns clouds as the satellite picture is turned, "none" leaves them.
         spoil: makes clouds worse before they are sampled, to find out what they must be like.
         sample_seed: of the points that are drawn and of what spoils them; the same for all seeds of a run unless changed.
-        satellite_side_m: ground that a satellite picture spans, whose middle is the place; needed by the term ``heights``, whose targets
-            are the cloud's heights under each token of the satellite picture. 0: not known.
+        satellite_side_m: ground that a satellite picture spans, whose middle is the place; needed by the terms ``heights``, whose targets
+            are the cloud's heights under each token of the satellite picture, and ``tokens``. 0: not known.
         q_rate: learning rate of the network of the information bound, which has an optimiser of its own.
     """
 
@@ -51,7 +52,7 @@ class GeoLinkTraining:
     teacher: Literal["joint", "frozen"] = "joint"
     teacher_steps: int = 0
     teacher_rate: float = 1e-3
-    clouds: Literal["right", "wrong", "none"] = "right"
+    clouds: Literal["right", "wrong", "flat", "none"] = "right"
     group: int | None = None
     without: Literal["2d", "leave out"] = "2d"
     sampling: Literal["farthest", "random"] = "farthest"
@@ -65,7 +66,7 @@ class GeoLinkTraining:
     def __post_init__(self) -> None:
         known = {
             "teacher": ("joint", "frozen"),
-            "clouds": ("right", "wrong", "none"),
+            "clouds": ("right", "wrong", "flat", "none"),
             "without": ("2d", "leave out"),
             "sampling": ("farthest", "random"),
             "turn": ("satellite", "none"),
@@ -82,9 +83,9 @@ class GeoLinkTraining:
             raise InputError("the frozen teacher would teach random numbers", where=_WHERE, mend="give teacher_steps, or take kind grid")
         if not (self.terms.cross or self.terms.intra):
             raise InputError("batches without clouds would teach nothing", where=_WHERE, mend="give cross or intra a weight")
-        if self.terms.heights and (self.clouds == "none" or not self.satellite_side_m):
+        if (self.terms.heights or self.terms.tokens) and (self.clouds == "none" or not self.satellite_side_m):
             raise InputError(
-                "heights under tokens need clouds, and the ground that a satellite picture spans",
+                f"the term {'heights' if self.terms.heights else 'tokens'} needs clouds, and the ground that a satellite picture spans",
                 where=_WHERE,
                 mend="give satellite_side_m",
             )

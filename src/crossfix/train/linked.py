@@ -23,10 +23,12 @@ from crossfix.train.config import TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.keys import numpy_generator, torch_generator
 from crossfix.train.prepare import Prepared
+from crossfix.train.sightings import heights_under, sightings
 from crossfix.train.source import Rows
 from crossfix.train.training_clouds import CloudDraw, Drawn
 
 _TEACHER_BATCH = 64  # places, at most
+_SIGHTINGS = 24  # points of a pair that both pictures show
 
 
 class Linked(nn.Module):
@@ -89,11 +91,12 @@ class LinkBatches:
         chosen: the part of the config about 3D.
         draw: gives the clouds; None where none are wanted.
         grid: rows and columns of a satellite picture's tokens.
+        seed: keys what is drawn here.
         device: where they go.
     """
 
-    def __init__(self, chosen: GeoLinkTraining, draw: CloudDraw | None, grid: tuple[int, int], device: torch.device) -> None:
-        self._chosen, self._draw, self._grid, self._device = chosen, draw, grid, device
+    def __init__(self, chosen: GeoLinkTraining, draw: CloudDraw | None, grid: tuple[int, int], seed: int, device: torch.device) -> None:
+        self._chosen, self._draw, self._grid, self._seed, self._device = chosen, draw, grid, seed, device
 
     def __call__(self, batch: Prepared, place_J: Rows, number: int) -> GeoLinkBatch:
         """Micro-batch ``number`` as `GeoLink` takes it."""
@@ -110,13 +113,27 @@ class LinkBatches:
         made = made._replace(
             pts_PNC=pts_PNC.to(device), table_PT=drawn.table_PT.to(device), row_P=drawn.row_P.to(device), turn_P=turn_P.to(device)
         )
-        return made._replace(satellite_heights=self._heights(drawn, warp_P23, len(place_J))) if self._chosen.terms.heights else made
+        if self._chosen.terms.heights:
+            made = made._replace(satellite_heights=self._heights(drawn, warp_P23, len(place_J)))
+        if self._chosen.terms.tokens and batch.camera_B34 is not None:
+            made = made._replace(sightings=self._sightings(drawn, batch, number))
+        return made
 
     def _heights(self, drawn: Drawn, warp_P23: torch.Tensor, pairs: int) -> tuple[torch.Tensor, torch.Tensor]:
         height_PG, seen_PG = heights_under(drawn.xyz_PN3, warp_P23, self._chosen.satellite_side_m, self._grid)
         height_BG, seen_BG = torch.zeros(pairs, height_PG.shape[1]), torch.zeros(pairs, height_PG.shape[1], dtype=torch.bool)
         height_BG[drawn.row_P], seen_BG[drawn.row_P] = height_PG, seen_PG
         return height_BG.to(self._device), seen_BG.to(self._device)
+
+    def _sightings(self, drawn: Drawn, batch: Prepared, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        assert batch.camera_B34 is not None
+        assert batch.drone_B23 is not None
+        assert batch.warp_B23 is not None
+        row_P, side_m = drawn.row_P, self._chosen.satellite_side_m
+        views = batch.camera_B34[row_P], batch.drone_B23[row_P], batch.warp_B23[row_P]
+        found = sightings(drawn.xyz_PN3, *views, side_m, _SIGHTINGS, torch_generator(self._seed, number, "sightings"))
+        drone_PT2, satellite_PT2, seen_PT = (part.to(self._device) for part in found)
+        return drone_PT2, satellite_PT2, seen_PT
 
 
 def turns_of(warp_P23: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -139,29 +156,6 @@ def mirrored(pts_PNC: torch.Tensor, mirror_P: torch.Tensor) -> torch.Tensor:
     pts_PNC = pts_PNC.clone()
     pts_PNC[..., 0] *= torch.where(mirror_P, -1.0, 1.0)[:, None]
     return pts_PNC
-
-
-def heights_under(xyz_PN3: torch.Tensor, warp_P23: torch.Tensor, side_m: float, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean heights of the points that lie under each token of satellite pictures.
-
-    Args:
-        xyz_PN3: clouds in metres about the place: east, north, up. NaN where metres are not known.
-        warp_P23: similarities from pictures to stored ones, which have north up and the place in their middle.
-        side_m: ground that a stored picture spans.
-        grid: rows and columns of tokens.
-
-    Returns:
-        Heights (P, G) in metres, rows of tokens from the top, and bool (P, G), whether any point lies there.
-    """
-    rows, columns = grid
-    stored_PN2 = xyz_PN3[..., :2] * torch.tensor([2 / side_m, -2 / side_m])
-    at_PN2 = torch.linalg.solve(warp_P23[:, :, :2], (stored_PN2 - warp_P23[:, None, :, 2]).mT).mT
-    column_PN, row_PN = ((at_PN2[..., axis] + 1) / 2 * count for axis, count in ((0, columns), (1, rows)))
-    inside_PN = (column_PN >= 0) & (column_PN < columns) & (row_PN >= 0) & (row_PN < rows)  # false for NaN
-    cell_PN = torch.where(inside_PN, row_PN.floor() * columns + column_PN.floor(), 0).long()
-    count_PG = torch.zeros(len(xyz_PN3), rows * columns).scatter_add_(1, cell_PN, inside_PN.float())
-    height_PG = torch.zeros_like(count_PG).scatter_add_(1, cell_PN, torch.where(inside_PN, xyz_PN3[..., 2], 0.0))
-    return height_PG / count_PG.clamp(min=1), count_PG > 0
 
 
 def teach(link: GeoLink, draw: CloudDraw, chosen: GeoLinkTraining, seed: int, device: torch.device) -> dict[str, Any]:

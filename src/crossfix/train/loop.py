@@ -169,7 +169,7 @@ class _Trainer:
         self.link: LinkBatches | None = None
         if config.geolink is not None:
             grid = model.encoder.grid(config.arch.px, config.arch.px)
-            self.link = LinkBatches(config.geolink, source.clouds, grid, self.fabric.device)
+            self.link = LinkBatches(config.geolink, source.clouds, grid, config.seed, self.fabric.device)
         depth = _AHEAD if isinstance(config.data, SetData) else 0
         part = process.part(config.batch)
         self.batches = Ahead(lambda number: partial(source.read, sampler.rows(number), number, part), depth)

@@ -10,6 +10,7 @@ from pathlib import Path
 from crossfix.clouds.layout import cloud_folder
 from crossfix.data.registry import open_dataset
 from crossfix.errors import DataError, InputError
+from crossfix.train.cameras import ViewCameras
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.dataset_source import DatasetSource
 from crossfix.train.files import read_json
@@ -121,8 +122,10 @@ def _add_clouds(config: TrainConfig, chosen: GeoLinkTraining, source: DatasetSou
     clouds = sampled(found, chosen, given.cloud_cache or run, workers=given.workers, progress=given.cloud_progress)
     if chosen.without == "leave out":
         source.leave_out([number for number, place in enumerate(source.places) if place not in clouds.rows])
+    cameras = ViewCameras(found) if chosen.terms.tokens else None
+    how = {"wrong": chosen.clouds == "wrong", "flat": chosen.clouds == "flat"}
     try:
-        source.clouds = CloudDraw(clouds, source.places, source.place_N, config.seed, wrong=chosen.clouds == "wrong")
+        source.clouds = CloudDraw(clouds, source.places, source.place_N, config.seed, **how, cameras=cameras)
     except DataError as error:
         raise DataError(error.what, where=folder, mend=error.mend) from error
     whose = "clouds of other places" if chosen.clouds == "wrong" else "clouds"

@@ -38,6 +38,7 @@ class Prepared(NamedTuple):
     """A micro-batch as the network takes it. Panoramas have another size than satellite pictures, unless they are redrawn from above.
 
     ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
+    ``drone_B23``: the same of the drone pictures. ``camera_B34``: their cameras where clouds tell them, see `PairBatch`; on the CPU.
     ``ground_GCHW``: panoramas of some pairs besides; ``ground_row_G``: which pairs.
     """
 
@@ -49,6 +50,8 @@ class Prepared(NamedTuple):
     warp_B23: torch.Tensor | None = None
     ground_GCHW: torch.Tensor | None = None
     ground_row_G: torch.Tensor | None = None
+    drone_B23: torch.Tensor | None = None
+    camera_B34: torch.Tensor | None = None
 
 
 class Prepare:
@@ -72,13 +75,14 @@ class Prepare:
         chosen = self.config.augment
         if isinstance(chosen, PanoramaAugment):
             satellite_BCHW, query_BCHW = self._panoramas(batch, number, chosen)
-            points, warp_B23 = None, None
+            points, warp_B23, drone_B23 = None, None, None
         else:
-            satellite_BCHW, query_BCHW, points, warp_B23 = self._drones(batch, number, step, chosen)
+            satellite_BCHW, query_BCHW, points, (warp_B23, drone_B23) = self._drones(batch, number, step, chosen)
         place_J = torch.from_numpy(batch.place_J).to(self.device)
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
         row_G = None if batch.ground_row_G is None else torch.from_numpy(batch.ground_row_G).to(self.device)
-        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number, warp_B23), row_G
+        camera_B34 = None if batch.camera_B34 is None else torch.from_numpy(batch.camera_B34)
+        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number, warp_B23), row_G, drone_B23, camera_B34
         return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), *known)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
@@ -166,7 +170,7 @@ class Prepare:
 
     def _drones(
         self, batch: PairBatch, number: int, step: int, chosen: AugmentConfig
-    ) -> tuple[torch.Tensor, torch.Tensor, Points | None, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, Points | None, list[torch.Tensor]]:
         px, strength, count = self.config.arch.px, chosen.strength(step), len(batch.query_BHWC)
         mirror_B = self._mirrored(batch, number)
         turn_B = self.turns(batch, number)
@@ -193,7 +197,7 @@ class Prepare:
             query_BT2 = torch.rand(count, _POINTS, 2, generator=self._draws(batch, number, "points")) * 2 - 1
             satellite_BT2, seen_BT = points_on_map(query_BT2, batch.poses, warps[1], warps[0])
             points = Points(satellite_BT2.to(self.device), query_BT2.to(self.device), seen_BT.to(self.device))
-        return views[0], views[1], points, warps[0]
+        return views[0], views[1], points, warps
 
     def turns(self, batch: PairBatch, number: int) -> dict[str, torch.Tensor | None]:
         """Angles by which both views are turned besides their augmentation: none, or those that ``AugmentConfig.upright`` says."""

@@ -44,6 +44,7 @@ class PairBatch:
         first: row of the micro-batch whose pictures are the first ones.
         ground_GHWC: panoramas of some pairs, uint8, where drone pictures and they are trained on together.
         ground_row_G: which pairs they are of.
+        camera_B34: cameras of the drone pictures, float32, see `Built.cameras_V34`, NaN where not known; None where no cloud tells any.
     """
 
     query_BHWC: Bytes
@@ -56,6 +57,7 @@ class PairBatch:
     first: int = 0
     ground_GHWC: Bytes | None = None
     ground_row_G: Rows | None = None
+    camera_B34: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ from crossfix.models.point_groups import make_table
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.keys import numpy_generator
 from crossfix.train.source import Rows
+
+if TYPE_CHECKING:
+    from crossfix.train.cameras import ViewCameras
 
 Report = Callable[[int, int], None]
 _NAMED = 5  # clouds that cannot be used, in the results by name
@@ -99,14 +102,27 @@ class CloudDraw:
         places: name of each place by its number.
         training: numbers of the places that train; wrong clouds are theirs as well.
         seed: keys every draw.
-        wrong: each place is given another's clouds, always the same place's.
+        wrong: each place is given another's clouds and cameras, always the same place's.
+        flat: all points lie at the height of the ground at their place: what stands there is not told.
+        cameras: of the views that the clouds were made of; None where nobody asks for them.
 
     Raises:
         DataError: where fewer than two places have a cloud.
     """
 
-    def __init__(self, clouds: TrainingClouds, places: Sequence[str], training: Rows, seed: int, *, wrong: bool = False) -> None:
+    def __init__(
+        self,
+        clouds: TrainingClouds,
+        places: Sequence[str],
+        training: Rows,
+        seed: int,
+        *,
+        wrong: bool = False,
+        flat: bool = False,
+        cameras: ViewCameras | None = None,
+    ) -> None:
         self.clouds, self.places, self._seed = clouds, tuple(places), seed
+        self._wrong, self._flat, self._cameras = wrong, flat, cameras
         having = [int(number) for number in np.unique(training) if places[number] in clouds.rows]
         if len(having) < 2:
             raise DataError(
@@ -125,9 +141,27 @@ class CloudDraw:
         share_J = numpy_generator(self._seed, number, "clouds").random(len(place_J))
         row_P = np.array([row for row, place in enumerate(place_J) if int(place) in self._rows], np.int64)
         own = [self._rows[int(place_J[row])] for row in row_P]
-        return self.clouds.take(
-            np.array([some[int(share_J[row] * len(some))] for row, some in zip(row_P, own, strict=True)], np.int64), row_P
-        )
+        chosen = np.array([some[int(share_J[row] * len(some))] for row, some in zip(row_P, own, strict=True)], np.int64)
+        drawn = self.clouds.take(chosen, row_P)
+        return self._flattened(drawn, torch.from_numpy(chosen)) if self._flat else drawn
+
+    def cameras_of(self, place_B: Rows, views: Sequence[Path]) -> npt.NDArray[np.float32] | None:
+        """Cameras of drone pictures, (B, 3, 4), NaN where they are not known; None where nobody asks for them."""
+        if self._cameras is None:
+            return None
+        found = np.full((len(views), 3, 4), np.nan, np.float32)
+        for row, (number, view) in enumerate(zip(place_B.tolist(), views, strict=True)):
+            giver = self.places[self.giver[number]] if self._wrong and number in self.giver else None
+            camera_34 = self._cameras.of(self.places[number], view, giver)
+            if camera_34 is not None:
+                found[row] = camera_34
+        return found
+
+    def _flattened(self, drawn: Drawn, chosen_P: torch.Tensor) -> Drawn:
+        ground_P = -self.clouds.centre_M3[chosen_P, 2] / self.clouds.radius_M[chosen_P]
+        pts_PNC = drawn.pts_PNC.clone()
+        pts_PNC[..., 2] = ground_P[:, None]
+        return drawn._replace(pts_PNC=pts_PNC, xyz_PN3=drawn.xyz_PN3 * torch.tensor([1.0, 1.0, 0.0]))
 
 
 class _One(NamedTuple):

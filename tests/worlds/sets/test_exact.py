@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crossfix.clouds.degrade import Dials
+from crossfix.clouds.from_world import WorldBackend
 from crossfix.errors import DataError
 from crossfix.worlds.sets.exact import ExactSet
 from crossfix.worlds.sets.plan import SetPlan, write_set
@@ -51,6 +53,24 @@ def test_the_frame_is_metres_about_the_ground_at_the_place(written: Path) -> Non
         np.testing.assert_allclose(uv, pixels, atol=1e-3)
         np.testing.assert_allclose(depth, sight.depth_HW.ravel(), rtol=1e-5)
         assert abs(np.median(xyz[:, 2])) < 10
+
+
+def test_convention_a_clouds_cameras_show_its_points_where_the_pictures_have_them(written: Path) -> None:
+    exact = ExactSet(written)
+    for folder in sorted((written / "train" / "drone").iterdir()):
+        views = sorted(folder.glob("*.JPG"))
+        built = WorldBackend(lambda view: exact.sight(view, 96), Dials(), points=4000).reconstruct(views, "a")
+        assert built.cameras_V34 is not None
+        for view, camera_34 in zip(views, built.cameras_V34, strict=True):
+            picture = np.asarray(Image.open(view).convert("L"), float)
+            shown = np.column_stack([built.cloud.xyz_N3, np.ones(len(built.cloud))]) @ camera_34.T
+            xy = (shown[:, :2] / shown[:, 2:] + 1) / 2
+            inside = (np.abs(xy - 0.5) < 0.48).all(1)
+            column, row = (xy[inside] * picture.shape[::-1]).astype(int).T
+            assert built.cloud.rgb_N3 is not None
+            grey = built.cloud.rgb_N3[inside] @ (0.299, 0.587, 0.114)
+            assert inside.sum() > 1000
+            assert np.corrcoef(picture[row, column], grey)[0, 1] > 0.8
 
 
 def test_worlds_of_a_views_own_half_are_looked_through_first(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,11 @@ class Sight:
         """(3,) where the camera is."""
         return np.array([self.camera.east_m, self.camera.north_m, self.camera.up_m])
 
+    @property
+    def projection_34(self) -> npt.NDArray[np.float64]:
+        """(3, 4) matrix to the picture, see `Camera.projection`."""
+        return self.camera.projection
+
     def points(self) -> tuple[npt.NDArray[np.float64], Rgb]:
         """The points seen, (N, 3) metres, and their colours, (N, 3) uint8."""
         seen = np.isfinite(self.depth_HW)
