@@ -32,7 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose pictures say where they look."""
-    return write_lab_with_clouds(tmp_path_factory.mktemp("told"), points=4000, headings=True)
+    return write_lab_with_clouds(tmp_path_factory.mktemp("told"), points=4000, headings=True, cameras=True)
 
 
 @pytest.mark.parametrize("name", sorted(CLAIMS))
@@ -137,7 +137,9 @@ def test_geolinks_variants_train(name: str, lab: Path, tmp_path: Path):
         wanted |= {name.partition("-")[0]: wanted["all"]}
     if name == "predict":
         wanted["predict"] = wanted["all"] - {"mi"} | {"predict"}
+    wanted["tokens-all"] = wanted["all"] | wanted["tokens"]
     if config.geolink is None:
         assert not terms
     else:
-        assert {one for one in terms[0] if one not in ("clouds", "spread", "fit")} == wanted[name.partition("-")[0]]
+        asked = wanted.get(name) or wanted[name.partition("-")[0]]
+        assert {one for one in terms[0] if one not in ("clouds", "spread", "fit")} == asked

@@ -32,6 +32,7 @@ _MIXVPR = MixVprConfig(channels=_DIM // 4, rows=4)
 _COLOUR = ColourConfig(brightness=0.1, contrast=0.25, saturation=0.4, gain=0.12, gamma=0.25, mixing=0.08, grey=0.06, haze=0.25, cutout=0.1)
 _REACH_M = 130.0  # half the diagonal of a satellite picture
 _LONE = TermsConfig(intra=0.0, mi=0.0, relation=0.0)  # clouds contrasted with pictures
+_NOISY = Dials(noise=2.0, holes=0.2, outliers=0.05)
 _LONGER = 1.35  # time of a step with all terms over that of the 2D network alone, measured
 
 
@@ -153,7 +154,7 @@ def geolink(*, small: bool = False) -> list[Trial]:
     taught = replace(fine, teacher="frozen", teacher_steps=100 if small else 400, terms=TermsConfig(intra=0.0, mi=0.0, scale="standard"))
     told = replace(lone, points=0.0, heights=1.0, height_unit=3.0)  # a storey: at 10 m the term is a hundredth of the contrast
     heights = replace(fine, terms=told, satellite_side_m=SIDE_M)
-    tokens = replace(fine, terms=replace(_LONE, points=0.0, tokens=3.0), satellite_side_m=SIDE_M)
+    tokens = _tokens()
     kinds: list[tuple[str, str, GeoLinkTraining]] = [
         ("intra", "2D with the terms that need no cloud", replace(every, clouds="none", terms=replace(lone, points=0.0, intra=4.0))),
         ("contrast", "and clouds contrasted with pictures", replace(every, terms=lone)),
@@ -161,11 +162,7 @@ def geolink(*, small: bool = False) -> list[Trial]:
         ("uvrd", "contrast and UVRD", replace(every, terms=replace(lone, relation=TermsConfig.relation))),
         ("all", "all of the paper's terms", every),
         ("all-wrong", "all, with other places' clouds", replace(every, clouds="wrong")),
-        (
-            "all-noisy",
-            "all, with clouds of 2 m noise, holes and outliers",
-            replace(every, spoil=Dials(noise=2.0, holes=0.2, outliers=0.05)),
-        ),
+        ("all-noisy", "all, with clouds of 2 m noise, holes and outliers", replace(every, spoil=_NOISY)),
         ("all-sparse", "all, with clouds of which 70 % is missing", replace(every, spoil=Dials(holes=0.7))),
         ("grid", "a grid of the cloud's heights as frozen teacher", grid),
         ("grid-wrong", "the same of other places", replace(grid, clouds="wrong")),
@@ -176,6 +173,8 @@ def geolink(*, small: bool = False) -> list[Trial]:
         ("tokens", "tokens of both pictures that show one point of the cloud agree", tokens),
         ("tokens-flat", "the same, with all points on the ground", replace(tokens, clouds="flat")),
         ("tokens-wrong", "the same, with clouds and cameras of other places", replace(tokens, clouds="wrong")),
+        ("tokens-noisy", "the same, with clouds of 2 m noise, holes and outliers", replace(tokens, spoil=_NOISY)),
+        ("tokens-all", "and all of the paper's terms", replace(every, terms=replace(every.terms, tokens=3.0), satellite_side_m=SIDE_M)),
     ]
     return [
         Trial("base", "2D alone", made),
@@ -210,6 +209,12 @@ def geolink_clouds(*, small: bool = False) -> list[Trial]:
     return [trials["all"], trials["base"], *(Trial(name, about, replace(made, geolink=chosen)) for name, about, chosen in kinds)]
 
 
+def _tokens() -> GeoLinkTraining:
+    """Tokens of both pictures that show one point of the cloud agree: what the cameras of a reconstruction tell."""
+    terms = replace(_LONE, points=0.0, tokens=3.0)
+    return GeoLinkTraining(terms=terms, sampling="random", radius_m=_REACH_M, satellite_side_m=SIDE_M)
+
+
 def _grid() -> GeoLinkTraining:
     """A grid of the cloud's heights as a teacher that has nothing to learn."""
     terms = replace(_LONE, points=0.0, relation=1.0, scale="standard", predict=0.5)
@@ -230,11 +235,11 @@ def fusion(*, small: bool = False) -> list[Trial]:
     any_view = replace(drone, ground=GroundViews((_PX, 4 * _PX), augment=mixed))
     data = SetData("worlds-v1", "train", "g2s", (_PX, 4 * _PX), _PX, draw="place", ground_fit="overhead")
     ground = replace(drone, data=data, augment=mixed)
-    grid = _grid()
+    tokens = _tokens()
     geolink = replace(_drone(_MIXVPR, small=small), geolink=GeoLinkTraining())
     return [
-        Trial("fusion", "drones and panoramas, shared SALAD clusters, a grid of heights as teacher", replace(any_view, geolink=grid)),
-        Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(grid, clouds="wrong"))),
+        Trial("fusion", "drones and panoramas, shared SALAD clusters, tokens matched through clouds", replace(any_view, geolink=tokens)),
+        Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(tokens, clouds="wrong"))),
         Trial("any-view", "the same without 3D", any_view),
         Trial("gengeo", "GenGeo on drones alone, told where tokens stand", drone),
         Trial("gengeo-ground", "GenGeo on panoramas alone", ground),
