@@ -14,7 +14,8 @@ import torch
 
 from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
 
-_EDGE = 0.95  # points nearer to an edge of either picture are left out
+EDGE = 0.95
+"""Points of a picture beyond it, between its middle (0) and its edge (1), are left out."""
 _STEEPEST = -0.1  # rays must fall by a tenth of their length: beyond, the flat ground says too little
 
 
@@ -90,8 +91,14 @@ def points_on_map(
     ground_BT2, falls_BT = ground_points(stored_BT2, poses)
     metres_B11 = (poses.side_m * SATELLITE_MARGIN / 2)[:, None, None]
     square_BT2 = ground_BT2 * torch.tensor([1.0, -1.0]) / metres_B11
-    map_BT2 = torch.linalg.solve(satellite_B23[:, :, :2], (square_BT2 - satellite_B23[:, None, :, 2]).mT).mT
+    map_BT2 = unwarped(square_BT2, satellite_B23)
     seen_BT = falls_BT
     for point_BT2 in (stored_BT2, square_BT2, map_BT2):
-        seen_BT = seen_BT & (point_BT2.abs().amax(2) <= _EDGE)
+        seen_BT = seen_BT & (point_BT2.abs().amax(2) <= EDGE)
     return map_BT2, seen_BT
+
+
+def unwarped(stored_BT2: torch.Tensor, warp_B23: torch.Tensor) -> torch.Tensor:
+    """Where points of stored pictures, (B, T, 2), lie in augmented ones, given the similarities from these to the stored ones."""
+    at_BT2: torch.Tensor = torch.linalg.solve(warp_B23[:, :, :2], (stored_BT2 - warp_B23[:, None, :, 2]).mT).mT
+    return at_BT2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-_EDGE = 0.95  # points nearer to an edge of either picture are left out
+from crossfix.train.overlap import EDGE, unwarped
 
 
 def on_satellite(xyz_PN3: torch.Tensor, warp_P23: torch.Tensor, side_m: float) -> torch.Tensor:
@@ -22,7 +22,7 @@ def on_satellite(xyz_PN3: torch.Tensor, warp_P23: torch.Tensor, side_m: float) -
     Returns:
         (P, N, 2) picture coordinates.
     """
-    return _unwarped(xyz_PN3[..., :2] * torch.tensor([2 / side_m, -2 / side_m]), warp_P23)
+    return unwarped(xyz_PN3[..., :2] * torch.tensor([2 / side_m, -2 / side_m]), warp_P23)
 
 
 def heights_under(xyz_PN3: torch.Tensor, warp_P23: torch.Tensor, side_m: float, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,11 +75,11 @@ def sightings(
     """
     seen_by_PN3 = xyz_PN3 @ camera_P34[:, :, :3].mT + camera_P34[:, None, :, 3]
     stored_PN2 = seen_by_PN3[..., :2] / seen_by_PN3[..., 2:]
-    drone_PN2, satellite_PN2 = _unwarped(stored_PN2, drone_P23), on_satellite(xyz_PN3, satellite_P23, side_m)
+    drone_PN2, satellite_PN2 = unwarped(stored_PN2, drone_P23), on_satellite(xyz_PN3, satellite_P23, side_m)
     square_PN2 = xyz_PN3[..., :2] * (2 / side_m)
     seen_PN = seen_by_PN3[..., 2] > 0
     for point_PN2 in (stored_PN2, square_PN2, drone_PN2, satellite_PN2):
-        seen_PN = seen_PN & (point_PN2.abs().amax(2) <= _EDGE)  # false for NaN
+        seen_PN = seen_PN & (point_PN2.abs().amax(2) <= EDGE)  # false for NaN
     order_PN = torch.rand(seen_PN.shape, generator=generator) + seen_PN
     chosen_PT = order_PN.topk(min(count, order_PN.shape[1]), dim=1).indices
     seen_PT = seen_PN.gather(1, chosen_PT)
@@ -88,8 +88,3 @@ def sightings(
         for point_PN2 in (drone_PN2, satellite_PN2)
     )
     return drone_PT2, satellite_PT2, seen_PT
-
-
-def _unwarped(stored_PN2: torch.Tensor, warp_P23: torch.Tensor) -> torch.Tensor:
-    at_PN2: torch.Tensor = torch.linalg.solve(warp_P23[:, :, :2], (stored_PN2 - warp_P23[:, None, :, 2]).mT).mT
-    return at_PN2
