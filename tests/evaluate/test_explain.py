@@ -85,6 +85,22 @@ def test_the_middle_square_is_compared_and_drawn() -> None:
     assert whole.turn_deg == 0
 
 
+@pytest.mark.parametrize("ground_encoder", [False, True])
+def test_photos_from_the_ground_are_compared_and_drawn_as_the_model_redraws_them(ground_encoder: bool) -> None:
+    model, card = made(ground_encoder=ground_encoder)
+    card = replace(card, preprocessing=replace(card.preprocessing, ground_hw=(64, 64), ground_fit="overhead"))
+    panorama, chip = picture(64, 256, 1), picture(64, 64, 2)
+    found = explain(model, card, panorama, chip, ground=True)
+    describer = Describer(model, card, precision="float32")
+    alike = describer.describe_query([panorama], kind="ground")[0] @ describer.describe([chip])[0]
+    assert found.similarity == pytest.approx(alike.max(), abs=1e-3)
+    assert found.turn_deg == 30 * alike.argmax()
+    assert found.turned == f"redrawn as seen from above, its middle {found.turn_deg}° clockwise from up"
+    assert found.photo.pixels.shape == (512, 512, 3)
+    assert found.photo.plan_MRC.shape == (8, 8, 8)
+    assert explain(model, replace(card, query_turns=1), panorama, chip, ground=True).turn_deg == 0, "its heading is known"
+
+
 def test_other_heads_assign_nothing() -> None:
     with pytest.raises(ModelError, match="toy: its head is gem: only SALAD assigns"):
         explain(*made(head=GemConfig()), picture(64, 64), picture(64, 64))

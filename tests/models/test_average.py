@@ -57,6 +57,15 @@ def test_a_second_stage_may_know_where_tokens_stand(tmp_path: Path) -> None:
         average_models(b, a)
 
 
+def test_an_own_encoder_for_pictures_from_the_ground_begins_as_the_only_one(tmp_path: Path) -> None:
+    a, b = saved(tmp_path / "a", 1), saved(tmp_path / "b", 2, dataclasses.replace(ARCH, coordinates=True, ground_encoder=True))
+    before, begun = load_model(a)[0], average_models(a, b, 0.0)[0]
+    picture = torch.randn(1, 3, 64, 64)
+    for kind in ("satellite", "query", "ground"):
+        torch.testing.assert_close(begun(picture, kind), before(picture, kind))
+    assert begun.encoder_of("ground") is not begun.encoder
+
+
 @pytest.mark.parametrize("other", [dataclasses.replace(ARCH, head=GemConfig(dim=8)), dataclasses.replace(ARCH, encoder="resnet18")])
 def test_different_networks_have_no_average(other: ArchConfig, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"different networks.*average a model with its own further training"):

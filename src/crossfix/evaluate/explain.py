@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from crossfix.errors import ModelError
 from crossfix.models.card import ModelCard
 from crossfix.models.describe import fit
 from crossfix.models.gengeo import GenGeo, ViewKind
+from crossfix.models.overhead import fill_of, headings, overhead, spanned_deg
 from crossfix.models.salad import Salad
 
 Pixels = npt.NDArray[np.uint8]
+_SHOWN_PX = 512  # side of a picture from the ground that is redrawn
 Floats = npt.NDArray[np.float32]
 
 
@@ -60,6 +63,7 @@ class Explanation:
         similarity: cosine of their descriptors.
         global_part: what the global part of the descriptors adds to it.
         cluster_parts_M: what each cluster adds to it; with the global part they sum to the similarity.
+        redrawn: the photo, from the ground, was redrawn as seen from above, its middle ``turn_deg`` clockwise from up.
     """
 
     model_id: str
@@ -70,10 +74,13 @@ class Explanation:
     similarity: float
     global_part: float
     cluster_parts_M: Floats
+    redrawn: bool = False
 
     @property
     def turned(self) -> str:
         """The photo's turn in words; empty if there was none."""
+        if self.redrawn:
+            return f"redrawn as seen from above, its middle {self.turn_deg}° clockwise from up"
         return {90: "photo turned 90° to the left", 180: "photo turned upside down", 270: "photo turned 90° to the right"}.get(
             self.turn_deg, ""
         )
@@ -133,12 +140,18 @@ def explain(model: GenGeo, card: ModelCard, photo: Pixels, chip: Pixels, *, grou
     pre = card.preprocessing
     chip = _middle_square(chip)
     chip_D, chip_MRC = _look(model, card, fit(chip, pre.px), "satellite")
-    if ground:
+    view: ViewKind = "ground" if ground else "query"
+    drawn, middles = None, [0.0]
+    if ground and pre.ground_fit == "overhead":
+        drawn = partial(overhead, photo, fill=fill_of(pre.mean), fov_deg=spanned_deg(photo))
+        middles = headings(card.query_turns > 1)
+        seen = [drawn(pre.px, middle_deg=middle) for middle in middles]
+    elif ground:
         seen = [fit(photo, pre.ground_hw or pre.px, pre.ground_fit)]
     else:
         photo = _middle_square(photo)
         seen = [fit(np.ascontiguousarray(np.rot90(photo, turn)), pre.px) for turn in range(card.query_turns)]
-    looks = [_look(model, card, pixels, "query") for pixels in seen]
+    looks = [_look(model, card, pixels, view) for pixels in seen]
     turn = int(np.argmax([desc_D @ chip_D for desc_D, _ in looks]))
     photo_D, photo_MRC = looks[turn]
     clusters = head.clusters
@@ -147,12 +160,13 @@ def explain(model: GenGeo, card: ModelCard, photo: Pixels, chip: Pixels, *, grou
     return Explanation(
         card.name,
         head.form,
-        Assigned(np.rot90(photo, turn), photo_MRC),
+        Assigned(drawn(_SHOWN_PX, middle_deg=middles[turn]) if drawn else np.rot90(photo, turn), photo_MRC),
         Assigned(chip, chip_MRC),
-        90 * turn,
+        round(middles[turn]) if drawn else 90 * turn,
         float(product_D.sum()),
         float(product_D[:global_dim].sum()),
         product_D[global_dim:].reshape(head.feature_dim, clusters).sum(0),
+        drawn is not None,
     )
 
 
@@ -164,7 +178,7 @@ def _look(model: GenGeo, card: ModelCard, pixels: Pixels, kind: ViewKind) -> tup
     head = model.head_of(kind)
     assert isinstance(head, Salad)
     with torch.inference_mode():
-        tok_BND, cls_BD = model.encoder(img_BCHW)
+        tok_BND, cls_BD = model.encoder_of(kind)(img_BCHW)
         plan_MN = head.assign(tok_BND)[0].numpy()
         desc_D = head(tok_BND, cls_BD)[0].numpy()
     if not np.isfinite(desc_D).all():

@@ -231,7 +231,7 @@ def _fit(
         head.mean.copy_(mean)
         head.project.copy_(project)
         dim = len(project)
-    architecture = replace(net.config, head=replace(config, dim=dim), separate_heads=False, trainable_blocks=None)
+    architecture = replace(net.config, head=replace(config, dim=dim), separate_heads=False, trainable_blocks=None, ground_encoder=False)
     words = f"VLAD of {config.clusters} clusters, " + ("not whitened" if dim is None else f"whitened to {dim} entries")
     return GenGeo(net.encoder, head, architecture).eval(), ModelCard(
         name=f"{card.name}-vlad",
@@ -255,7 +255,7 @@ def _entries(dim: int | None, pictures: int) -> int | None:
 
 def _token_describer(model: GenGeo, card: ModelCard) -> Describer:
     """The encoder alone; its digest is that of the encoder's weights, whatever head the model came with."""
-    config = replace(model.config, head=MeanConfig(), separate_heads=False, trainable_blocks=None)
+    config = replace(model.config, head=MeanConfig(), separate_heads=False, trainable_blocks=None, ground_encoder=False)
     rows, columns = model.encoder.grid(config.px, config.px)
     head = cast(Head, _Tokens(rows * columns * model.encoder.dim))
     return Describer(GenGeo(model.encoder, head, config), replace(card, architecture=config, sha256=""), precision="float32")

@@ -23,7 +23,7 @@ from crossfix.models.card import GroundFit, ModelCard
 from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.models.mixvpr import MixVpr
-from crossfix.models.overhead import PANORAMA_SHAPE, TURNS, overhead, shrunk
+from crossfix.models.overhead import fill_of, headings, overhead, shrunk, spanned_deg
 from crossfix.models.salad import Salad
 from crossfix.models.vlad import Vlad
 
@@ -31,7 +31,6 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 Kind = Literal["satellite", "drone", "ground", "query"]
 """From where pictures look; "query" is any but satellite."""
-_PHONE_DEG = 70.0
 
 
 class Describer:
@@ -73,13 +72,18 @@ class Describer:
         self._scale, self._shift = (1 / (255 * std)).to(self._device), (-mean / std).to(self._device)
         levels = torch.arange(256, dtype=torch.float32)[:, None]
         self._levels = levels.mul(1 / (255 * std)).add_(-mean / std).numpy()[None]
+        self._net = self._ready(GenGeo(model.encoder, model.head, model.config, model.satellite_head))
+        self._ground_net = self._net if model.ground_encoder is None else self._ready(model.from_ground())
+
+    def _ready(self, model: GenGeo) -> GenGeo:
+        """A copy of a network for inference."""
         net = copy.deepcopy(model).eval().requires_grad_(False).cpu()
         if not net.encoder.is_transformer:
             example = torch.randn(2, 3, self.input_px, self.input_px, generator=torch.Generator().manual_seed(0))
             net = folded(net, example).to(memory_format=torch.channels_last)
             if self._bfloat16:
                 net.encoder.bfloat16()
-        self._net = net.to(self._device)
+        return net.to(self._device)
 
     def describe(self, images: Images, *, kind: Kind = "satellite", fov_deg: float = 360.0) -> NDArray[np.float32]:
         """Describe pictures.
@@ -98,9 +102,13 @@ class Describer:
         Raises:
             ModelError: for an array that is no such picture, or a descriptor that is not finite.
         """
-        desc_BD = np.empty((len(images), self.dim), np.float32)
-        for start, img_BCHW in self.tensors(images, kind=kind, fov_deg=fov_deg):
-            desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW, "satellite" if kind == "satellite" else "query")
+        return self._described(self.tensors(images, kind=kind, fov_deg=fov_deg), len(images), kind)
+
+    def _described(self, batches: Iterator[tuple[int, torch.Tensor]], count: int, kind: Kind) -> NDArray[np.float32]:
+        """Descriptors (count, D) of pictures of a kind that are made ready."""
+        desc_BD = np.empty((count, self.dim), np.float32)
+        for start, img_BCHW in batches:
+            desc_BD[start : start + len(img_BCHW)] = self._forward(img_BCHW, kind)
         if not np.isfinite(desc_BD).all():
             row = int(np.flatnonzero(~np.isfinite(desc_BD).all(1))[0])
             raise ModelError(f"the descriptor of picture {row} is not finite", where=self.model_id, mend="check the model's weights")
@@ -119,8 +127,8 @@ class Describer:
             models that redraw them as seen from above and ask for turns at all.
         """
         if self._overhead(kind):
-            headings = [360 / TURNS * turn for turn in range(TURNS if self.card.query_turns > 1 else 1)]
-            return np.stack([self.describe(drawn, kind="query") for drawn in self._laid_out(images, fov_deg, headings)], axis=1)
+            turns_of = self._laid_out(images, fov_deg, headings(self.card.query_turns > 1))
+            return np.stack([self._described(self.tensors(drawn), len(drawn), "ground") for drawn in turns_of], axis=1)
         turns = range(1 if kind == "ground" else self.card.query_turns)
         turned = [self.describe([np.rot90(image, turn) for image in images], kind=kind, fov_deg=fov_deg) for turn in turns]
         return np.stack(turned, axis=1)
@@ -170,16 +178,15 @@ class Describer:
         """Whether pictures of a kind are redrawn as seen from above."""
         return kind == "ground" and self.card.preprocessing.ground_fit == "overhead"
 
-    def _laid_out(self, images: Images, fov_deg: float, headings: Sequence[float]) -> list[list[NDArray[np.uint8]]]:
+    def _laid_out(self, images: Images, fov_deg: float, middles: Sequence[float]) -> list[list[NDArray[np.uint8]]]:
         """Pictures from the ground as seen from above: for each heading of their middle columns, in degrees, all of them."""
-        red, green, blue = (round(255 * value) for value in self.card.preprocessing.mean)
-        drawn: list[list[NDArray[np.uint8]]] = [[] for _ in headings]
+        fill = fill_of(self.card.preprocessing.mean)
+        drawn: list[list[NDArray[np.uint8]]] = [[] for _ in middles]
         for row, image in enumerate(images):
-            height, width = _checked(image, row).shape[:2]
-            shown_deg = _PHONE_DEG if fov_deg == 360 and width < PANORAMA_SHAPE * height else fov_deg
+            shown_deg = spanned_deg(_checked(image, row), fov_deg)
             small = shrunk(image, self.input_px, shown_deg)
-            for heading, drawings in zip(headings, drawn, strict=True):
-                drawings.append(overhead(small, self.input_px, (red, green, blue), shown_deg, middle_deg=heading))
+            for heading, drawings in zip(middles, drawn, strict=True):
+                drawings.append(overhead(small, self.input_px, fill, shown_deg, middle_deg=heading))
         return drawn
 
     def _room(self, count: int, hw: tuple[int, int], kind: type[np.float32 | np.uint8]) -> NDArray[Any]:
@@ -213,12 +220,14 @@ class Describer:
         return self._widths[fov_deg]
 
     @torch.inference_mode()
-    def _forward(self, img_BCHW: torch.Tensor, kind: ViewKind) -> NDArray[np.float32]:
+    def _forward(self, img_BCHW: torch.Tensor, kind: Kind) -> NDArray[np.float32]:
+        net = self._ground_net if kind == "ground" else self._net
+        view: ViewKind = "satellite" if kind == "satellite" else "query"
         # Transformers keep their residual stream in float32 (autocast): outlier features would lose too much in bfloat16.
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            if self._bfloat16 and not self._net.encoder.is_transformer:
+            if self._bfloat16 and not net.encoder.is_transformer:
                 img_BCHW = img_BCHW.bfloat16()
-            desc_BD: NDArray[np.float32] = self._net(img_BCHW, kind).float().cpu().numpy()
+            desc_BD: NDArray[np.float32] = net(img_BCHW, view).float().cpu().numpy()
         return desc_BD
 
 

@@ -6,7 +6,7 @@ Axes: B batch, C channels, H and W pixels, D entries of a descriptor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +46,8 @@ __all__ = [
     "ViewKind",
 ]
 
-ViewKind = Literal["satellite", "query"]
+ViewKind = Literal["satellite", "query", "ground"]
+"""What a network is told of a picture; "query" is from anywhere but space, and "ground" one of them."""
 
 
 # Arguments that we set ourselves, and those by which a foreign card could make timm read other files.
@@ -71,7 +72,7 @@ _OURS = frozenset(
 )
 
 
-_WHERE = "encoder.where"
+_WHERE, _GROUND = "encoder.where", "ground_"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class ArchConfig:
         trainable_blocks: how many of a transformer's last blocks train, see `TokenEncoder.train_last_blocks`; None: all of the encoder.
         squares: panoramas are encoded as squares side by side, see `TokenEncoder`.
         coordinates: tokens are told where they stand, see `TokenEncoder`.
+        ground_encoder: pictures from the ground have an encoder of their own, of the same make, before the clusters that all views share:
+            a model that knows drone pictures learns them without forgetting anything.
     """
 
     encoder: str
@@ -102,6 +105,7 @@ class ArchConfig:
     trainable_blocks: int | None = field(default=None, metadata=LATER)
     squares: bool = field(default=False, metadata=LATER)
     coordinates: bool = field(default=False, metadata=LATER)
+    ground_encoder: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if refused := sorted(set(self.timm_kwargs) & _OURS):
@@ -124,20 +128,31 @@ class ArchConfig:
 
 
 class GenGeo(nn.Module):
-    """An encoder and a head, both shared by ground, drone and satellite pictures; or, as an ablation, one head a kind of view.
+    """An encoder and a head, both shared by ground, drone and satellite pictures.
+
+    Or, as an ablation, one head a kind of view; or an encoder of its own for pictures from the ground.
 
     Args:
         encoder: gives tokens.
         head: aggregates them; has `out_dim`. Where there are two heads, it is that of the queries.
         config: what the model was built from.
         satellite_head: of satellite pictures; None: `head` serves them too.
+        ground_encoder: of pictures from the ground; None: `encoder` serves them too.
     """
 
-    def __init__(self, encoder: TokenEncoder, head: Head, config: ArchConfig, satellite_head: Head | None = None) -> None:
+    def __init__(
+        self,
+        encoder: TokenEncoder,
+        head: Head,
+        config: ArchConfig,
+        satellite_head: Head | None = None,
+        ground_encoder: TokenEncoder | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.satellite_head = satellite_head
+        self.ground_encoder = ground_encoder
         self.config = config
 
     @property
@@ -149,12 +164,22 @@ class GenGeo(nn.Module):
         """The head of a kind of view; the same for both where the clusters are shared."""
         return self.satellite_head if kind == "satellite" and self.satellite_head is not None else self.head
 
+    def encoder_of(self, kind: ViewKind) -> TokenEncoder:
+        """The encoder of a kind of view; the same for all but where those from the ground have their own."""
+        return self.ground_encoder if kind == "ground" and self.ground_encoder is not None else self.encoder
+
+    def from_ground(self) -> GenGeo:
+        """The network that describes pictures from the ground, sharing its weights with this one."""
+        if self.ground_encoder is None:
+            return self
+        return GenGeo(self.ground_encoder, self.head, replace(self.config, ground_encoder=False, separate_heads=False))
+
     def forward(self, img_BCHW: torch.Tensor, kind: ViewKind = "satellite") -> torch.Tensor:
         """Describe normalised RGB pictures of one kind of view.
 
         Args:
             img_BCHW: any size that the patches divide, not necessarily square.
-            kind: "satellite", or "query" for ground and drone pictures; without effect where they share a head.
+            kind: without effect where all views share encoder and head.
 
         Returns:
             (B, D) float32 of unit norm.
@@ -162,13 +187,16 @@ class GenGeo(nn.Module):
         Raises:
             ModelError: if the size does not fit the encoder's patches or gives too few tokens for the head.
         """
-        tok_BND, cls_BD = self.encoder(img_BCHW)
+        tok_BND, cls_BD = self.encoder_of(kind)(img_BCHW)
         desc_BD: torch.Tensor = self.head_of(kind)(tok_BND, cls_BD)
         return desc_BD
 
 
 def fitted(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights of one network for another, which may tell tokens where they stand although the first did not: that begins at zero.
+    """Weights of one network for another, which may have more than the first.
+
+    Where it tells tokens where they stand and the first did not, that begins at zero; an encoder for pictures from the ground begins as the
+    first's only one.
 
     Args:
         own: names and shapes of the other network's weights.
@@ -180,6 +208,9 @@ def fitted(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -
     found = dict(given)
     if _WHERE in own and _WHERE not in given:
         found[_WHERE] = torch.zeros(own[_WHERE].shape)
+    for name in own:
+        if name.startswith(_GROUND) and name not in found and (same := name.removeprefix(_GROUND)) in found:
+            found[name] = found[same].clone()
     mine, theirs = ({name: tensor.shape for name, tensor in tensors.items()} for tensors in (own, found))
     if apart := sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)):
         raise ModelError(f"{apart[0]} and {len(apart) - 1} more differ")
@@ -196,8 +227,9 @@ def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:
     Raises:
         ModelError: if the architecture cannot be built, or its input gives too few tokens for its head.
     """
-    try:
-        encoder = TokenEncoder(
+
+    def encode() -> TokenEncoder:
+        return TokenEncoder(
             config.encoder,
             img_px=config.px,
             stride=config.stride,
@@ -208,11 +240,15 @@ def build(config: ArchConfig, *, pretrained: bool | Path = False) -> GenGeo:
             coordinates=config.coordinates,
             **config.timm_kwargs,
         )
+
+    try:
+        encoder = encode()
         rows, columns = encoder.grid(config.px, config.px)
         head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls)
         satellite_head = build_head(config.head, encoder.dim, rows * columns, encoder.has_cls) if config.separate_heads else None
+        ground_encoder = encode() if config.ground_encoder else None
     except ModelError as error:
         raise ModelError(error.what, where=error.where or config.encoder, mend=error.mend) from error
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot be built ({error})", where=config.encoder, mend="correct its sizes and timm_kwargs") from error
-    return GenGeo(encoder, head, config, satellite_head)
+    return GenGeo(encoder, head, config, satellite_head, ground_encoder)

@@ -17,6 +17,7 @@ so that most of the square shows what lies between 2 and 60 m away from eyes 1.7
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -33,6 +34,7 @@ _HORIZON = 0.75
 _LOWEST_DEG = 45.0
 _BEND = 0.7
 _ABOVE_DEG = 108.0
+_PHONE_DEG = 70.0
 FINER = 2
 """The square is drawn so many times as large and averaged."""
 
@@ -98,6 +100,23 @@ def overhead(
     drawn = cv2.remap(picture_HWC, column_PP, row_PP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     drawn[np.abs(off_PP) > fov_deg / 2] = fill
     return cv2.resize(drawn, (px, px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def headings(turns: bool) -> list[float]:
+    """Where the middle of a picture is drawn whose heading is not known, degrees clockwise from up; up alone without ``turns``."""
+    return [360 / TURNS * turn for turn in range(TURNS if turns else 1)]
+
+
+def fill_of(mean: Sequence[float]) -> tuple[int, int, int]:
+    """The colour of bearings that a picture does not show: the mean of a model's pictures, as its card has it, nothing to the network."""
+    red, green, blue = (round(255 * value) for value in mean)
+    return red, green, blue
+
+
+def spanned_deg(picture_HWC: NDArray[np.uint8], fov_deg: float = 360.0) -> float:
+    """Bearings that a picture from the ground spans: as told, or a phone's where all around is told of a picture too high for that."""
+    height, width = picture_HWC.shape[:2]
+    return _PHONE_DEG if fov_deg == 360 and width < PANORAMA_SHAPE * height else fov_deg
 
 
 def shrunk(picture_HWC: NDArray[np.uint8], px: int, fov_deg: float = 360.0) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
+from crossfix.disk import LATER
 from crossfix.errors import InputError
 from crossfix.models.card import GroundFit
 from crossfix.models.overhead import FINER, overhead_map
@@ -35,6 +36,9 @@ class GroundViews:
         augment: how they are changed. Their heading is always drawn anew, redrawn ones' within 15 degrees of the satellite picture's (any
             where drone pictures' is any), and they are mirrored with the place's other pictures: of ``heading``, ``turn`` and ``mirror``
             nothing is read, nor of what concerns satellite pictures.
+        alone: the panoramas' own encoder (`ArchConfig.ground_encoder`) alone learns, to describe them as the satellite pictures are
+            described; all else keeps the weights that the run begins with, and drone pictures teach nothing. (That one of two towers stays
+            locked is the idea of Zhai et al., "LiT: zero-shot transfer with locked-image text tuning", CVPR 2022.)
     """
 
     hw: tuple[int, int] = (64, 256)
@@ -42,6 +46,7 @@ class GroundViews:
     weight: float = 1.0
     fit: GroundFit = "overhead"
     augment: PanoramaAugment = field(default_factory=lambda: PanoramaAugment(heading="free"))
+    alone: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

@@ -288,7 +288,7 @@ class _Trainer:
     def _describe(self, model: GenGeo, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
         model.eval()
         with torch.inference_mode(), self.fabric.autocast():
-            desc_BD: torch.Tensor = model(self.prepare.plain(picture_BHWC, side), "satellite" if side == "satellite" else "query")
+            desc_BD: torch.Tensor = model(self.prepare.plain(picture_BHWC, side), side)
         return desc_BD.float()
 
     def _validate(self) -> None:
@@ -374,10 +374,10 @@ def _level(scores: Mapping[str, float]) -> float:
 def _siamese(config: TrainConfig) -> Siamese:
     model = build(config.arch, pretrained=config.pretrained)
     tokens = Correspondence(model.encoder.dim) if config.tokens_weight > 0 else None
-    made = Siamese(model, InfoNCE(config.temperature, config.label_smoothing), tokens, config.tokens_weight)
-    if config.ground is not None:
-        made.ground, made.ground_weight = InfoNCE(config.temperature, config.label_smoothing), config.ground.weight
-    return made
+    contrast, chosen = partial(InfoNCE, config.temperature, config.label_smoothing), config.ground
+    if chosen is None:
+        return Siamese(model, contrast(), tokens, config.tokens_weight)
+    return Siamese(model, contrast(), tokens, config.tokens_weight, contrast(), chosen.weight, chosen.alone)
 
 
 class _Window:

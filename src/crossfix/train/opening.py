@@ -62,7 +62,7 @@ def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig,
     """
     if given.start is not None:
         config = given.start.recorded(config)
-    elif config.start or ((run / "config.json").exists() and read_json(run / "config.json").get("start")):
+    elif _needs_start(config, run):
         raise InputError("this training begins with the weights of a model", where=run, mend="say which: --start MODEL")
     if given.clouds is not None and (config.geolink is None or config.geolink.clouds == "none"):
         raise InputError("this recipe trains on pictures alone", where=given.clouds, mend="leave --clouds out")
@@ -79,6 +79,12 @@ def open_run(config: TrainConfig, run: Path, given: Given) -> tuple[TrainConfig,
         return source, make_sampler(config, source, run)
 
     return config, RunFolder(run, config.to_dict()), pairs
+
+
+def _needs_start(config: TrainConfig, run: Path) -> bool:
+    """Whether a training makes no sense from random numbers, or this one has begun with a model's weights before."""
+    alone = config.ground is not None and config.ground.alone
+    return alone or bool(config.start) or ((run / "config.json").exists() and bool(read_json(run / "config.json").get("start")))
 
 
 def _open_set(

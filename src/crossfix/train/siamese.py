@@ -32,6 +32,7 @@ class Siamese(nn.Module):
         tokens_weight: its weight.
         ground: loss of panoramas' descriptors against satellite pictures', where batches have panoramas beside drone pictures.
         ground_weight: its weight.
+        ground_alone: all but the encoder of pictures from the ground stays as it is, see `GroundViews.alone`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Siamese(nn.Module):
         tokens_weight: float,
         ground: InfoNCE | None = None,
         ground_weight: float = 1.0,
+        ground_alone: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
@@ -50,6 +52,19 @@ class Siamese(nn.Module):
         self.tokens_weight = tokens_weight
         self.ground = ground
         self.ground_weight = ground_weight
+        self.ground_alone = ground_alone
+        if ground_alone and model.ground_encoder is not None:
+            model.requires_grad_(False)
+            model.ground_encoder.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Siamese:
+        """Switch to training mode, all but what stays as it is, whose batch norms must not move."""
+        super().train(mode)
+        if self.ground_alone and self.model.ground_encoder is not None:
+            self.model.eval()
+            self.model.ground_encoder.train(mode)
+        return self
 
     @property
     def temperature(self) -> float:
@@ -58,9 +73,11 @@ class Siamese(nn.Module):
 
     def forward(self, batch: Prepared) -> torch.Tensor:
         """The loss. Views of one size pass as one batch, so that they share their normalisation statistics as they share the weights."""
+        if self.ground_alone:
+            return self._ground_loss(batch)
         encoder, head, satellite_head = self.model.encoder, self.model.head, self.model.head_of("satellite")
         ground_GD = None
-        if batch.ground_GCHW is not None:
+        if batch.ground_GCHW is not None and self.model.ground_encoder is None:
             seen = encoder.together([batch.satellite_BCHW, batch.query_BCHW, batch.ground_GCHW])
             (satellite_BND, _), (query_BND, _), _ = seen
             satellite_BD, query_BD, ground_GD = (one(*tok) for one, tok in zip((satellite_head, head, head), seen, strict=True))
@@ -73,6 +90,8 @@ class Siamese(nn.Module):
             query_BND, query_cls = encoder(batch.query_BCHW)
             satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
         loss = self.compare(batch, query_BD, satellite_BD)
+        if batch.ground_GCHW is not None and self.model.ground_encoder is not None:
+            ground_GD = self.model(batch.ground_GCHW, "ground")
         if self.ground is not None and ground_GD is not None:
             row_G = batch.ground_row_G
             loss = loss + self.ground_weight * self.ground(ground_GD, satellite_BD[row_G], batch.place_J[row_G])
@@ -81,6 +100,16 @@ class Siamese(nn.Module):
         points = batch.points
         term: torch.Tensor = self.tokens(query_BND, satellite_BND, points.query_BT2, points.satellite_BT2, points.seen_BT)
         return loss + self.tokens_weight * term
+
+    def _ground_loss(self, batch: Prepared) -> torch.Tensor:
+        """The loss of panoramas alone, against satellite pictures whose descriptors nothing moves; 0 for a batch without any."""
+        if self.ground is None or batch.ground_GCHW is None:
+            return torch.zeros((), device=batch.satellite_BCHW.device, requires_grad=True)
+        row_G = batch.ground_row_G
+        with torch.no_grad():
+            satellite_GD = self.model(batch.satellite_BCHW[row_G], "satellite")
+        loss: torch.Tensor = self.ground(self.model(batch.ground_GCHW, "ground"), satellite_GD, batch.place_J[row_G])
+        return loss
 
     def compare(self, batch: Prepared, query_BD: torch.Tensor, satellite_BD: torch.Tensor) -> torch.Tensor:
         """The loss of a micro-batch's descriptors, of all processes together."""
