@@ -29,6 +29,7 @@ KINDS = {
     "3D, no tables": ({}, {"tables": False}),
     "3D, norms per neighbour": ({}, {"per_neighbour": True}),
     "frozen teacher": ({}, {"teacher": "frozen"}),
+    "tokens matched": ({**ONLY_2D, "tokens": 3.0}, {}),
 }
 
 
@@ -51,6 +52,9 @@ def stepper(arch, terms, options, pairs, precision):
     drone, satellite = torch.randn(2, pairs, 3, arch.px, arch.px)
     pts = clouds(pairs, points.points)
     batch = GeoLinkBatch(drone.contiguous(memory_format=torch.channels_last), satellite.contiguous(memory_format=torch.channels_last))
+    if link.terms.config.tokens:  # 24 points a pair, most of which both pictures show
+        xy = torch.rand(2, pairs, 24, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        batch = batch._replace(sightings=(xy[0], xy[1], torch.ones(pairs, 24, dtype=torch.bool)))
     if link.terms.config.uses_clouds:
         table = link.points.table(pts) if options.get("tables", True) else None
         if teacher == "frozen":  # its descriptors are computed once for all steps
