@@ -17,14 +17,14 @@ from crossfix.train.recipes import recipe
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"clouds": "right ones"}, "clouds is 'right ones'; choose one of right, wrong, none"),
+        ({"clouds": "right ones"}, "clouds is 'right ones'; choose one of right, wrong, flat, none"),
         ({"turn": "drone"}, "choose one of satellite, none"),
         ({"radius_m": -1.0}, "radius_m is -1.0; give 0 or more"),
         ({"teacher_steps": 5}, "teacher_steps are for a frozen teacher"),
         ({"teacher": "frozen"}, "the frozen teacher would teach random numbers"),
         ({"terms": TermsConfig(cross=0.0, intra=0.0)}, "without clouds would teach nothing"),
         ({"terms": TermsConfig(heights=1.0)}, "give satellite_side_m"),
-        ({"terms": TermsConfig(heights=1.0), "satellite_side_m": 180.0, "clouds": "none"}, "need clouds"),
+        ({"terms": TermsConfig(heights=1.0), "satellite_side_m": 180.0, "clouds": "none"}, "the term heights needs clouds"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(change: dict, says: str):
