@@ -16,7 +16,7 @@ from crossfix.errors import DataError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.losses.geolink import TermsConfig
 from crossfix.models.gengeo import ArchConfig, GemConfig
-from crossfix.models.point_branch import PointConfig
+from crossfix.models.point_branch import PointBranch, PointConfig
 from crossfix.train.augment import AugmentConfig, WarpConfig, draw_warp
 from crossfix.train.cameras import ViewCameras
 from crossfix.train.config import OptimConfig, SetData, TrainConfig
@@ -137,6 +137,14 @@ def test_tokens_find_each_other_through_right_cameras_only(tmp_path: Path, lab: 
     assert found["right"]["cross"] == found["flat"]["cross"] == found["wrong"]["cross"]
     assert found["right"]["tokens"] == pytest.approx(found["flat"]["tokens"]), "seen from straight above, heights do not matter"
     assert found["wrong"]["tokens"] != found["right"]["tokens"]
+
+
+def test_the_3d_branch_does_not_run_for_terms_that_do_not_look_at_it(tmp_path: Path, lab: Path, monkeypatch: pytest.MonkeyPatch):
+    train(TINY, tmp_path / "run", root=lab, workers=1)
+    monkeypatch.setattr(PointBranch, "forward", None)
+    train(TINY, tmp_path / "without", root=lab, workers=1)
+    assert first(tmp_path / "without") == first(tmp_path / "run")
+    assert first(tmp_path / "run")["clouds"] == 8
 
 
 def test_without_cameras_nothing_can_be_told(tmp_path: Path):

@@ -237,7 +237,7 @@ class GeoLinkTerms(nn.Module):
             own_G = None if place_B is None else place_B[ground_row_G]
             parts["ground"] = self.contrast["ground"](ground_GD, satellite_BD[ground_row_G], own_G)
         fit = drone_BD.new_zeros(())
-        clouds = 0 if point_PQ is None else len(point_PQ)
+        clouds = len(point_PQ) if point_PQ is not None else 0 if row_P is None else len(row_P)
         if config.uses_clouds and point_PQ is not None and clouds >= (3 if config.scale == "standard" else 2):
             try:
                 fit = self._with_clouds(parts, drone_BD, satellite_BD, point_PQ, row_P, place_B)

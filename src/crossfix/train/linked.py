@@ -107,12 +107,12 @@ class LinkBatches:
         drawn, device = self._draw(place_J, number), self._device
         assert batch.warp_B23 is not None
         warp_P23 = batch.warp_B23[drawn.row_P]
-        turn_P, mirror_P = turns_of(warp_P23)
-        pts_PNC = mirrored(drawn.pts_PNC, mirror_P)
-        turn_P = turn_P * drawn.north_P if self._chosen.turn == "satellite" else torch.zeros_like(turn_P)
-        made = made._replace(
-            pts_PNC=pts_PNC.to(device), table_PT=drawn.table_PT.to(device), row_P=drawn.row_P.to(device), turn_P=turn_P.to(device)
-        )
+        made = made._replace(row_P=drawn.row_P.to(device))
+        if self._chosen.terms.uses_clouds:  # or the 3D branch would run for nothing
+            turn_P, mirror_P = turns_of(warp_P23)
+            pts_PNC = mirrored(drawn.pts_PNC, mirror_P)
+            turn_P = turn_P * drawn.north_P if self._chosen.turn == "satellite" else torch.zeros_like(turn_P)
+            made = made._replace(pts_PNC=pts_PNC.to(device), table_PT=drawn.table_PT.to(device), turn_P=turn_P.to(device))
         if self._chosen.terms.heights:
             made = made._replace(satellite_heights=self._heights(drawn, warp_P23, len(place_J)))
         if self._chosen.terms.tokens and batch.camera_B34 is not None:
