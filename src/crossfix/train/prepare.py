@@ -77,7 +77,8 @@ class Prepare:
             satellite_BCHW, query_BCHW = self._panoramas(batch, number, chosen)
             points, warp_B23, drone_B23 = None, None, None
         else:
-            satellite_BCHW, query_BCHW, points, (warp_B23, drone_B23) = self._drones(batch, number, step, chosen)
+            satellite_BCHW, query_BCHW, points, warps = self._drones(batch, number, step, chosen)
+            warp_B23, drone_B23 = warps[0], warps[1] if len(warps) > 1 else None
         place_J = torch.from_numpy(batch.place_J).to(self.device)
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
         row_G = None if batch.ground_row_G is None else torch.from_numpy(batch.ground_row_G).to(self.device)
@@ -174,11 +175,16 @@ class Prepare:
         px, strength, count = self.config.arch.px, chosen.strength(step), len(batch.query_BHWC)
         mirror_B = self._mirrored(batch, number)
         turn_B = self.turns(batch, number)
-        views, warps = [], []
+        views: list[torch.Tensor] = []
+        warps: list[torch.Tensor] = []
+        alone = self.config.ground is not None and self.config.ground.alone
         for name, picture_BHWC, warp, margin in (
             ("satellite", batch.satellite_BHWC, chosen.satellite, self.margin),
             ("drone", batch.query_BHWC, chosen.drone, 1.0),
         ):
+            if name == "drone" and alone:  # nothing is learnt from them
+                views.append(views[0][:0])
+                break
             img_BCHW, theta_B23 = augment(
                 torch.from_numpy(picture_BHWC).to(self.device),
                 px,
@@ -193,7 +199,7 @@ class Prepare:
             views.append(self._weathered(img_BCHW, batch, number, "weather") if name == "drone" else img_BCHW)
             warps.append(theta_B23)
         points = None
-        if batch.poses is not None and self.config.tokens_weight > 0:
+        if batch.poses is not None and self.config.tokens_weight > 0 and not alone:
             query_BT2 = torch.rand(count, _POINTS, 2, generator=self._draws(batch, number, "points")) * 2 - 1
             satellite_BT2, seen_BT = points_on_map(query_BT2, batch.poses, warps[1], warps[0])
             points = Points(satellite_BT2.to(self.device), query_BT2.to(self.device), seen_BT.to(self.device))
