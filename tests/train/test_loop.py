@@ -174,6 +174,17 @@ def test_gengeo_tiny_still_begins_as_it_did(tmp_path: Path, large_bank):
     assert losses == pytest.approx([19.51044, 18.41562, 18.92874], abs=0.02)  # arithmetic differs from machine to machine
 
 
+@pytest.mark.skipif(not hasattr(torch.cpu, "get_capabilities"), reason="this torch does not tell what a processor can do")
+def test_a_processor_that_emulates_bfloat16_trains_in_float32(tmp_path: Path, bank, monkeypatch: pytest.MonkeyPatch):
+    short = dataclasses.replace(TINY, steps=2, validate_every=2)
+    plain = train(dataclasses.replace(short, precision="32-true"), tmp_path / "plain", bank=bank).results
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    asked = train(short, tmp_path / "asked", bank=bank).results
+    assert asked["precision"] == plain["precision"] == "32-true"
+    assert asked["sha256"] == plain["sha256"]
+    assert json.loads((tmp_path / "asked/config.json").read_text())["precision"] == "bf16-mixed", "it may go on where there is hardware"
+
+
 def test_training_learns(tmp_path: Path, bank):
     easy = AugmentConfig(satellite=WarpConfig(shift=0.05), drone=WarpConfig(), colour=ColourConfig(*(0.0,) * 11), mirror=False)
     config = dataclasses.replace(TINY, steps=60, accumulate=1, batch=16, ema=0.0, validate_every=60, checkpoint_every=60, augment=easy)

@@ -94,6 +94,8 @@ def train(
         typer.echo(json.dumps(result.results, indent=2))
         return
     best = result.results["validation"]
+    if result.results.get("precision", config.precision) != config.precision:
+        typer.echo("trained in float32: this machine does not multiply bfloat16 in hardware")
     typer.echo(
         f"{out}: {result.results['steps']} steps in {result.results['seconds']:.0f} s; best at step {best['step']}: "
         f"R@1 {100 * best['r1']:.1f} %, R@5 {100 * best['r5']:.1f} % of {best['queries']} held-out photos among {best['places']} places"

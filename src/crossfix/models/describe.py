@@ -24,6 +24,7 @@ from crossfix.models.fold import folded
 from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.models.mixvpr import MixVpr
 from crossfix.models.overhead import fill_of, headings, overhead, shrunk, spanned_deg
+from crossfix.models.precision import has_bfloat16
 from crossfix.models.salad import Salad
 from crossfix.models.vlad import Vlad
 
@@ -67,7 +68,7 @@ class Describer:
         self._device = _device(device)
         # VLAD sums small differences between tokens and centres: bfloat16 would leave cosines down to 0.91.
         robust = not isinstance(model.head, Vlad)
-        self._bfloat16 = precision == "bfloat16" or (precision == "auto" and robust and _has_bfloat16(self._device))
+        self._bfloat16 = precision == "bfloat16" or (precision == "auto" and robust and has_bfloat16(self._device))
         mean, std = torch.tensor(card.preprocessing.mean), torch.tensor(card.preprocessing.std)
         self._scale, self._shift = (1 / (255 * std)).to(self._device), (-mean / std).to(self._device)
         levels = torch.arange(256, dtype=torch.float32)[:, None]
@@ -281,17 +282,6 @@ def _device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"device {str(device)!r} is not usable here", mend="use cpu, or install a torch build for your GPU") from error
     return wanted
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    if hasattr(torch.cpu, "get_capabilities"):
-        known = torch.cpu.get_capabilities()
-        return bool(known.get("amx_bf16") or known.get("avx512_bf16"))
-    return bool(torch.cpu._is_avx512_bf16_supported())  # torch before get_capabilities
 
 
 def _state_digest(model: GenGeo) -> str:

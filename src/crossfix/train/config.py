@@ -110,7 +110,7 @@ class TrainConfig:
         label_smoothing: share of the target given to the negatives.
         tokens_weight: weight of the term by which tokens of one view find those of the other that show the same ground; 0 leaves it out.
         ema: decay of the moving average of the weights that is validated and kept; 0 switches it off.
-        precision: Fabric's name of the precision.
+        precision: Fabric's name of the precision; where the hardware has no bfloat16, "bf16-mixed" becomes float32, which is faster there.
         seed: keys weights, batches, augmentation and dropout.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.

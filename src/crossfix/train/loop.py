@@ -27,6 +27,7 @@ from crossfix.models.card import ModelCard
 from crossfix.models.folder import save_model
 from crossfix.models.gengeo import GenGeo, build, fitted
 from crossfix.models.geolink import GeoLinkBatch
+from crossfix.models.precision import unemulated
 from crossfix.train.checkpoint import load_checkpoint, save_checkpoint, tensors_of
 from crossfix.train.config import SetData, TrainConfig
 from crossfix.train.folder import RunFolder
@@ -144,7 +145,8 @@ class _Trainer:
         self.config, self.folder, self.source, self.sampler, self.log, self.process = config, folder, source, sampler, log, process
         self.start = start
         devices = [process.local] if torch.cuda.is_available() else 1
-        self.fabric = Fabric(accelerator="auto", devices=devices, precision=config.precision)  # type: ignore[arg-type]
+        self.precision = unemulated(config.precision, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        self.fabric = Fabric(accelerator="auto", devices=devices, precision=self.precision)  # type: ignore[arg-type]
         torch.manual_seed(key(config.seed, 0, "weights"))
         self.module: Siamese | Linked = _siamese(config) if config.geolink is None else build_linked(config, config.geolink)
         model = self.module.model
@@ -341,6 +343,7 @@ class _Trainer:
             "steps": config.steps,
             "pairs": config.steps * config.batch * config.accumulate,
             "seconds": round(progress.seconds, 1),
+            "precision": self.precision,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "training_places": len(np.unique(self.source.place_N)),
             "validation": progress.best,
