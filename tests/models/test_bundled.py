@@ -25,7 +25,7 @@ def model() -> Describer:
 def bank(tmp_path_factory: pytest.TempPathFactory) -> PairBank:
     """Two towns nobody trained on, twelve places each."""
     return make_pair_bank(
-        tmp_path_factory.mktemp("bank") / "b", BankPlan(("suburb", "town"), 24, 4242, px=96, epochs=1, views=1), workers=1
+        tmp_path_factory.mktemp("bank") / "b", BankPlan(("suburb", "town"), 24, 4242, px=96, epochs=1, views=1, panoramas=1), workers=1
     )
 
 
@@ -45,6 +45,16 @@ def test_it_finds_places_nobody_trained_on(model: Describer, bank: PairBank) -> 
     found = score_bank(bank, model).scores["R@1"].value
     assert found >= 0.6
     assert found > score_bank(bank, ColourHistogram()).scores["R@1"].value + 0.2
+
+
+def test_it_finds_panoramas_of_any_heading_where_nobody_trained(model: Describer, bank: PairBank) -> None:
+    places = np.flatnonzero(bank.has_ground)
+    assert bank.ground is not None
+    assert len(places) >= 12
+    query_PRD = model.describe_query([np.asarray(bank.ground[place, 0]) for place in places], kind="ground")
+    score_PG = np.einsum("prd,gd->prg", query_PRD, model.describe(chips(bank))).max(1)
+    rank_P = (score_PG >= score_PG[np.arange(len(places)), places][:, None]).sum(1)
+    assert (rank_P <= 5).mean() >= 0.7, "by chance 0.2"
 
 
 def test_a_chip_turned_anyhow_is_found_again(model: Describer, bank: PairBank) -> None:

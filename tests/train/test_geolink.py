@@ -39,7 +39,7 @@ def test_frozen_teachers_without_parameters_need_no_steps():
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("gengeo-tiny", {}, "3D is for drone pictures of a data set"),
+        ("gengeo-tiny-drone", {}, "3D is for drone pictures of a data set"),
         ("gengeo-cvusa", {}, "3D is for drone pictures of a data set"),
         ("cvcities-university1652", {"cached": 8}, "leave out cached and tokens_weight"),
     ],

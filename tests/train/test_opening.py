@@ -117,7 +117,7 @@ def test_keeping_the_activations_of_one_pair_at_a_time_trains_alike(written, tmp
         train(dataclasses.replace(config, cached=cached), tmp_path / str(cached), root=written("cvusa"), workers=1)
     assert losses(tmp_path / "1") == pytest.approx(losses(tmp_path / "0"), abs=1e-4)
     with pytest.raises(InputError, match="gradient caching"):
-        dataclasses.replace(recipe("gengeo-tiny"), cached=8)
+        dataclasses.replace(recipe("gengeo-tiny-drone"), cached=8)
 
 
 def test_a_copy_elsewhere_goes_on_and_another_set_is_refused(written, tmp_path: Path):
@@ -148,7 +148,7 @@ def test_what_is_missing_is_said_at_once(written, tmp_path: Path, bank):
     with pytest.raises(InputError, match="leave --bank out"):
         train(config, tmp_path / "run", bank=bank, root=written("cvusa"))
     with pytest.raises(InputError, match="leave --data out"):
-        train(recipe("gengeo-tiny"), tmp_path / "run", root=written("cvusa"))
+        train(recipe("gengeo-tiny-drone"), tmp_path / "run", root=written("cvusa"))
     with pytest.raises(DataError, match="500 places are to be held out of 6"):
         train(recipe("gengeo-cvusa"), tmp_path / "run", root=written("cvusa"))
     assert not (tmp_path / "run").exists()

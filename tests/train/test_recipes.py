@@ -53,8 +53,9 @@ def test_the_2d_network_of_cv_cities_and_geolink_has_as_many_parameters_as_publi
     assert sum(p.numel() for key, p in model.named_parameters() if not key.endswith(bare)) == 90_500_868
 
 
-def test_gengeo_tiny_never_sees_unseen_regions():
-    config = recipe("gengeo-tiny")
+@pytest.mark.parametrize("name", ["gengeo-tiny-drone", "gengeo-tiny-weather", "gengeo-tiny"])
+def test_gengeo_tiny_never_sees_unseen_regions(name: str):
+    config = recipe(name)
     assert isinstance(config.data, BankPlan)
     assert not [region for region in config.data.regions if REGIONS[region].unseen]
     assert config.held_out < config.data.places - config.batch

@@ -15,6 +15,7 @@ from crossfix.train.recipes import cvcities, gengeo, geolink, sample4geo, worlds
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "gengeo-tiny": worlds.gengeo_tiny,
     "gengeo-tiny-drone": worlds.gengeo_tiny_drone,
+    "gengeo-tiny-weather": worlds.gengeo_tiny_weather,
     "gengeo-cvusa": gengeo.gengeo_cvusa,
     "gengeo-cvact": gengeo.gengeo_cvact,
     "gengeo-vigor-same": gengeo.gengeo_vigor_same,
