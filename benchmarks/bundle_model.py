@@ -60,10 +60,8 @@ def main(run: Path, work: Path) -> None:
     }
     card = dataclasses.replace(
         card,
-        description="GenGeo with a ResNet-34 cut at stride 8 and shared SALAD clusters, for drone to satellite at 80 to 300 m, with "
-        "unknown heading by four quarter turns of the photo, and for panoramas and pictures from the ground of 90 degrees and more, which "
-        "are redrawn as seen from above, described at twelve turns, and have an encoder of their own. Three stages: drones, weather (the "
-        "average of both), panoramas alone. Trained on procedural worlds alone, no real image.",
+        description="Drones at 80 to 300 m and panoramas to satellite pictures, any heading: GenGeo on a ResNet-34 cut at stride 8, "
+        "panoramas redrawn from above before an encoder of their own; trained on procedural worlds alone, no real image.",
         metrics=metrics,
     )
     saved = save_model(target, model, card)
