@@ -34,6 +34,7 @@ from crossfix.train.folder import RunFolder
 from crossfix.train.gather import mean_gradients_
 from crossfix.train.keys import key
 from crossfix.train.linked import LinkBatches, Linked, build_linked, check_alone, teach
+from crossfix.train.memory import keep_freed_memory
 from crossfix.train.opening import Given, Report, open_run
 from crossfix.train.optim import average_, learning_rate, make_optimizer, set_rate
 from crossfix.train.prepare import Prepare, Prepared
@@ -105,6 +106,7 @@ def train(
         DataError: where the data set is not whole, or a picture cannot be read.
         DiskError: where the folder cannot be written.
     """
+    keep_freed_memory()
     begun = None if start is None else Start.of(start)
     given = Given(bank, root, workers, memory_gb, bank_progress, clouds, cloud_cache, cloud_progress, begun)
     with joined() as process:
