@@ -19,6 +19,7 @@ from crossfix.losses.geolink import TermsConfig
 from crossfix.models.gengeo import ArchConfig, SaladConfig
 from crossfix.models.geolink import GeoLinkBatch, GeoLinkConfig, build_geolink
 from crossfix.models.point_branch import PointConfig
+from crossfix.train.memory import keep_freed_memory
 
 SALAD = SaladConfig(clusters=16, cluster_dim=32, token_dim=64, hidden=256, dropout=0.0)
 ONLY_2D = {"points": 0.0, "intra": 0.0, "mi": 0.0, "relation": 0.0}
@@ -87,6 +88,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()  # as trainings do
     arch = ArchConfig(args.encoder, args.px, SALAD, stride=args.stride or None)
     steps = {name: stepper(arch, terms, options, args.pairs, args.precision) for name, (terms, options) in KINDS.items()}
     now = time.process_time if args.clock == "cpu" else time.perf_counter
