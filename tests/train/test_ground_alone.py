@@ -11,10 +11,13 @@ import torch
 
 from crossfix.errors import InputError
 from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.geolink import TermsConfig
 from crossfix.models.describe import Describer
 from crossfix.models.folder import load_model
 from crossfix.models.gengeo import ArchConfig, SaladConfig, build
+from crossfix.models.geolink import GeoLinkBatch, GeoLinkConfig, build_geolink
 from crossfix.models.overhead import overhead
+from crossfix.models.point_branch import PointConfig
 from crossfix.models.registry import load
 from crossfix.train.augment import AugmentConfig, WarpConfig
 from crossfix.train.config import OptimConfig, SetData, TrainConfig
@@ -125,11 +128,28 @@ def test_an_own_encoder_may_learn_beside_the_other(tmp_path: Path, told: Path):
     assert train(config, tmp_path / "run", root=told, workers=1).results["steps"] == 4
 
 
+def test_an_own_encoder_may_learn_beside_one_that_clouds_teach():
+    torch.manual_seed(0)
+    terms = TermsConfig(intra=0.0, mi=0.0, relation=0.0, points=0.0, ground=0.5)
+    link = build_geolink(GeoLinkConfig(ALONE.arch, PointConfig()), terms.build).eval()
+    model = link.deployed()
+    satellite, drone, ground = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32), torch.randn(2, 3, 32, 32)
+    place, row = torch.tensor([3, 1, 4, 5]), torch.tensor([3, 1])
+    losses = link(GeoLinkBatch(drone, satellite, place, ground_GCHW=ground, ground_row_G=row))
+    panoramas = InfoNCE()(model(ground, "ground"), model(satellite)[row], place[row])
+    torch.testing.assert_close(losses.parts["ground"], panoramas.detach())
+    losses.objective.backward()
+    for encoder in (model.encoder, model.ground_encoder):
+        assert encoder is not None
+        assert any(bool(one.grad is not None and one.grad.any()) for one in encoder.parameters())
+
+
 def test_own_encoders_without_a_use_are_one_sentence(tmp_path: Path, told: Path):
     with pytest.raises(InputError, match="this training begins with the weights of a model; say which: --start MODEL"):
         train(ALONE, tmp_path / "run", root=told, workers=1)
     with pytest.raises(InputError, match="have no encoder of their own to train alone"):
         dataclasses.replace(ALONE, arch=SHARED)
-    for change in ({"ground": None}, {"geolink": GeoLinkTraining()}):
-        with pytest.raises(InputError, match="an encoder for pictures from the ground has none to learn from"):
-            dataclasses.replace(ALONE, **change)
+    with pytest.raises(InputError, match="an encoder for pictures from the ground has none to learn from"):
+        dataclasses.replace(ALONE, ground=None)
+    with pytest.raises(InputError, match="3D teaches drone pictures, which learn nothing"):
+        dataclasses.replace(ALONE, geolink=GeoLinkTraining())

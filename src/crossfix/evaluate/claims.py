@@ -236,11 +236,13 @@ def fusion(*, small: bool = False) -> list[Trial]:
     data = SetData("worlds-v1", "train", "g2s", (_PX, 4 * _PX), _PX, draw="place", ground_fit="overhead")
     ground = replace(drone, data=data, augment=mixed)
     tokens = _tokens()
+    own = replace(any_view, geolink=tokens, arch=replace(drone.arch, ground_encoder=True))
     geolink = replace(_drone(_MIXVPR, small=small), geolink=GeoLinkTraining())
     return [
         Trial("fusion", "drones and panoramas, shared SALAD clusters, tokens matched through clouds", replace(any_view, geolink=tokens)),
         Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(tokens, clouds="wrong"))),
         Trial("any-view", "the same without 3D", any_view),
+        Trial("fusion-own", "fusion, and panoramas have an encoder of their own before the shared clusters", own),
         Trial("gengeo", "GenGeo on drones alone, told where tokens stand", drone),
         Trial("gengeo-ground", "GenGeo on panoramas alone", ground),
         Trial("geolink", "GeoLink with all of the paper's terms, drones alone", geolink),

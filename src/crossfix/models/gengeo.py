@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -127,6 +127,18 @@ class ArchConfig:
         return read(cls, {**values, "head": read_head(values.get("head"))})
 
 
+class Seen(NamedTuple):
+    """Pictures as a network sees them.
+
+    Attributes:
+        tok_BNC: tokens.
+        desc_BD: descriptors, float32 of unit norm.
+    """
+
+    tok_BNC: torch.Tensor
+    desc_BD: torch.Tensor
+
+
 class GenGeo(nn.Module):
     """An encoder and a head, both shared by ground, drone and satellite pictures.
 
@@ -190,6 +202,23 @@ class GenGeo(nn.Module):
         tok_BND, cls_BD = self.encoder_of(kind)(img_BCHW)
         desc_BD: torch.Tensor = self.head_of(kind)(tok_BND, cls_BD)
         return desc_BD
+
+    def see(self, views: Mapping[ViewKind, torch.Tensor]) -> dict[ViewKind, Seen]:
+        """Tokens and descriptors of several kinds of views, as training compares them.
+
+        Kinds that share an encoder pass as one batch where they have one size, so that they share normalisation statistics as they share
+        the weights.
+
+        Args:
+            views: pictures of each kind as `forward` takes them, any number of each.
+
+        Raises:
+            ModelError: as `forward`.
+        """
+        shared = [kind for kind in views if self.encoder_of(kind) is self.encoder]
+        seen = dict(zip(shared, self.encoder.together([views[kind] for kind in shared]), strict=True))
+        seen |= {kind: self.encoder_of(kind)(img_BCHW) for kind, img_BCHW in views.items() if kind not in seen}
+        return {kind: Seen(tok_BNC, self.head_of(kind)(tok_BNC, cls_BC)) for kind, (tok_BNC, cls_BC) in seen.items()}
 
 
 def fitted(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

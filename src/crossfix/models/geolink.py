@@ -14,7 +14,7 @@ from torch import nn
 
 from crossfix.disk import plain
 from crossfix.errors import ModelError
-from crossfix.models.gengeo import ArchConfig, GenGeo, build
+from crossfix.models.gengeo import ArchConfig, GenGeo, ViewKind, build
 from crossfix.models.point_branch import PointBranch, PointConfig
 
 
@@ -125,28 +125,25 @@ class GeoLink(nn.Module):
         return self.model
 
     def forward(self, batch: GeoLinkBatch) -> Any:  # noqa: ANN401
-        """What the terms make of a batch. Both views pass as one, and so share their normalisation statistics as they share the weights.
+        """What the terms make of a batch.
 
         Raises:
             ModelError: if clouds do not fit the 3D branch, or pictures the encoder.
             RunError: if a loss is not finite.
         """
-        given = [batch.satellite_BCHW, batch.drone_BCHW, *([] if batch.ground_GCHW is None else [batch.ground_GCHW])]
-        seen = self.model.encoder.together(given)
-        heads = [self.model.head_of("satellite"), *[self.model.head] * (len(given) - 1)]
-        satellite_BD, drone_BD, *ground = (head(*tok) for head, tok in zip(heads, seen, strict=True))
-        satellite_BNC, drone_BNC = seen[0][0], seen[1][0]
+        views: dict[ViewKind, torch.Tensor] = {"satellite": batch.satellite_BCHW, "query": batch.drone_BCHW}
+        seen = self.model.see(views if batch.ground_GCHW is None else views | {"ground": batch.ground_GCHW})
         return self.terms(
-            drone_BD,
-            satellite_BD,
+            seen["query"].desc_BD,
+            seen["satellite"].desc_BD,
             self.describe_clouds(batch),
             batch.row_P,
             batch.place_B,
-            drone_BNC,
-            satellite_BNC,
+            seen["query"].tok_BNC,
+            seen["satellite"].tok_BNC,
             batch.drone_heights,
             batch.satellite_heights,
-            ground[0] if ground else None,
+            seen["ground"].desc_BD if "ground" in seen else None,
             batch.ground_row_G,
             batch.sightings,
         )

@@ -183,10 +183,14 @@ class TrainConfig:
             if self.cached or self.tokens_weight > 0:
                 raise InputError("training with 3D keeps whole batches", where="training config", mend="leave out cached and tokens_weight")
 
-        if self.arch.ground_encoder and (self.ground is None or self.geolink is not None):
-            mend = "give ground views and no geolink, or take ground_encoder out of the architecture"
+        if self.arch.ground_encoder and self.ground is None:
+            mend = "give ground views, or take ground_encoder out of the architecture"
             raise InputError("an encoder for pictures from the ground has none to learn from", where="training config", mend=mend)
         if self.ground is not None:
+            if self.ground.alone and self.geolink is not None:
+                raise InputError(
+                    "3D teaches drone pictures, which learn nothing", where="training config", mend="leave geolink or alone out"
+                )
             if self.ground.alone and not self.arch.ground_encoder:
                 mend = "give the architecture ground_encoder"
                 raise InputError("pictures from the ground have no encoder of their own to train alone", where="training config", mend=mend)

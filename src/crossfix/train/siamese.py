@@ -1,6 +1,6 @@
 """Model and loss as one module: both views of a micro-batch to one number.
 
-Axes: B pairs, N tokens, D entries of a descriptor.
+Axes: B pairs, N tokens, C channels, D entries of a descriptor, G panoramas.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from crossfix.losses.contrastive import InfoNCE
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.encoder import TokenEncoder
-from crossfix.models.gengeo import GenGeo
+from crossfix.models.gengeo import GenGeo, ViewKind
 from crossfix.train.gather import gather
 from crossfix.train.gradcache import gradcache_step
 from crossfix.train.prepare import Prepared
@@ -72,33 +72,20 @@ class Siamese(nn.Module):
         return self.loss.temperature
 
     def forward(self, batch: Prepared) -> torch.Tensor:
-        """The loss. Views of one size pass as one batch, so that they share their normalisation statistics as they share the weights."""
+        """The loss."""
         if self.ground_alone:
             return self._ground_loss(batch)
-        encoder, head, satellite_head = self.model.encoder, self.model.head, self.model.head_of("satellite")
-        ground_GD = None
-        if batch.ground_GCHW is not None and self.model.ground_encoder is None:
-            seen = encoder.together([batch.satellite_BCHW, batch.query_BCHW, batch.ground_GCHW])
-            (satellite_BND, _), (query_BND, _), _ = seen
-            satellite_BD, query_BD, ground_GD = (one(*tok) for one, tok in zip((satellite_head, head, head), seen, strict=True))
-        elif batch.satellite_BCHW.shape == batch.query_BCHW.shape and head is satellite_head:
-            tok_BND, cls_BD = encoder(torch.cat([batch.satellite_BCHW, batch.query_BCHW]))
-            satellite_BD, query_BD = head(tok_BND, cls_BD).chunk(2)
-            satellite_BND, query_BND = tok_BND.chunk(2)
-        else:
-            satellite_BND, satellite_cls = encoder(batch.satellite_BCHW)
-            query_BND, query_cls = encoder(batch.query_BCHW)
-            satellite_BD, query_BD = satellite_head(satellite_BND, satellite_cls), head(query_BND, query_cls)
-        loss = self.compare(batch, query_BD, satellite_BD)
-        if batch.ground_GCHW is not None and self.model.ground_encoder is not None:
-            ground_GD = self.model(batch.ground_GCHW, "ground")
-        if self.ground is not None and ground_GD is not None:
+        views: dict[ViewKind, torch.Tensor] = {"satellite": batch.satellite_BCHW, "query": batch.query_BCHW}
+        seen = self.model.see(views if batch.ground_GCHW is None else views | {"ground": batch.ground_GCHW})
+        satellite, query = seen["satellite"], seen["query"]
+        loss = self.compare(batch, query.desc_BD, satellite.desc_BD)
+        if self.ground is not None and "ground" in seen:
             row_G = batch.ground_row_G
-            loss = loss + self.ground_weight * self.ground(ground_GD, satellite_BD[row_G], batch.place_J[row_G])
+            loss = loss + self.ground_weight * self.ground(seen["ground"].desc_BD, satellite.desc_BD[row_G], batch.place_J[row_G])
         if self.tokens is None or batch.points is None:
             return loss
         points = batch.points
-        term: torch.Tensor = self.tokens(query_BND, satellite_BND, points.query_BT2, points.satellite_BT2, points.seen_BT)
+        term: torch.Tensor = self.tokens(query.tok_BNC, satellite.tok_BNC, points.query_BT2, points.satellite_BT2, points.seen_BT)
         return loss + self.tokens_weight * term
 
     def _ground_loss(self, batch: Prepared) -> torch.Tensor:
