@@ -175,3 +175,24 @@ def test_a_cloud_whose_descriptor_is_not_finite_is_told_by_its_pair():
     with pytest.raises(NotFiniteError, match=r"of pairs \[4\]") as error:
         make()(**{**given(), "point_PQ": point, "row_P": torch.tensor([0, 4, 5])})
     assert error.value.rows == [4]
+
+
+def test_points_of_drones_and_of_panoramas_are_matched_with_the_satellite_pictures_of_their_own_pairs():
+    terms = make(**NONE | {"cross": 1.0, "tokens": 2.0, "ground_tokens": 3.0})
+    draws = torch.Generator().manual_seed(3)
+    first, second = (
+        (torch.rand(2, 4, 2, generator=draws), torch.rand(2, 4, 2, generator=draws), torch.ones(2, 4).bool()) for _ in range(2)
+    )
+    ground_GNC, row_G = torch.randn(2, 9, 5, generator=draws), torch.tensor([4, 1])
+    known = given() | {"sightings": first, "row_P": torch.tensor([0, 5]), "point_PQ": None}
+    panoramas = {"ground_GD": rows(9, 2), "ground_row_G": row_G, "ground_GNC": ground_GNC, "ground_sightings": second}
+    losses = terms(**known, **panoramas)
+    drone_BNC, satellite_BNC = known["drone_BNC"], known["satellite_BNC"]
+    with torch.no_grad():
+        of_drones = terms.correspondence(drone_BNC[[0, 5]], satellite_BNC[[0, 5]], *first)
+        of_panoramas = terms.correspondence(ground_GNC, satellite_BNC[row_G], *second)
+    assert float(losses.parts["tokens"]) == pytest.approx(float(of_drones))
+    assert float(losses.parts["ground_tokens"]) == pytest.approx(float(of_panoramas))
+    expected = losses.parts["cross"] + 2 * losses.parts["tokens"] + 3 * losses.parts["ground_tokens"]
+    assert float(losses.total.detach()) == pytest.approx(float(expected))
+    assert "ground_tokens" not in terms(**known).parts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossfix.errors import InputError
-from crossfix.models.overhead import overhead, overhead_map
+from crossfix.models.overhead import distance_from_middle, overhead, overhead_map
 
 FILL = (1, 2, 3)
 
@@ -29,6 +29,13 @@ def elevation_at(away: float) -> float:
     if away <= 0.75:
         return -45 * (1 - (away / 0.75) ** 0.7)
     return 108 * (away - 0.75)
+
+
+def test_distances_from_the_middle_are_the_elevations_way_back():
+    away = np.linspace(0, 1.4, 57)
+    got = distance_from_middle(np.array([elevation_at(one) for one in away], np.float32))
+    np.testing.assert_allclose(got, away, atol=1e-5)
+    assert distance_from_middle(np.array([-80.0], np.float32))[0] == 0, "not drawn"
 
 
 @pytest.mark.parametrize("size", [(180, 360), (90, 360), (64, 256), (256, 1024)])

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar
 
 app = typer.Typer(no_args_is_help=True, help="List benchmarks, show their cards, check a copy on disk.")
@@ -33,7 +34,7 @@ def list_them(as_json: AsJson = False) -> None:
     table = Table("name", "what", "splits", "directions")
     for row in rows:
         table.add_row(str(row["name"]), str(row["about"]), ", ".join(row["splits"]), ", ".join(row["directions"]))
-    Console().print(table)
+    show(table)
 
 
 @app.command("card", epilog="Example: crossfix data card university1652")
@@ -99,7 +100,7 @@ def _print(report: dict[str, Any]) -> None:
     for count in report["counts"]:
         counts.add_row(count["what"], f"{count['official']:,}", f"{count['found']:,}")
     if report["counts"]:
-        console.print(counts)
+        show(counts)
     for finding in report["findings"]:
         mend = f"; {finding['mend']}" if finding["mend"] else ""
         console.print(f"{finding['kind']}: {finding['where']}: {finding['what']}{mend}", markup=False, highlight=False, soft_wrap=True)

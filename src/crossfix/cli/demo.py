@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar
 from crossfix.cli.world import make_world
 from crossfix.errors import DiskError
@@ -132,8 +133,8 @@ def _show(summary: dict[str, Any], out: Path) -> None:
         median = summary[f"{prefix}median_error_m"]
         within = [f"{summary[f'{prefix}within_{step}_m']} of {total}" for step in (10, 25, 50)]
         table.add_row(name, *within, "-" if median is None else f"{median:.1f} m")
+    show(table)
     console = Console()
-    console.print(table)
     right, accepted = summary["accepted_right"], summary["accepted"]
     console.print(
         f"accepted {accepted} of {total}; of those right (within {summary['right_within_m']:g} m) {right}, wrong {accepted - right}"

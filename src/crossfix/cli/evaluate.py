@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar
 from crossfix.cli.scores import chosen_sides, compared_tables, scores_table
 from crossfix.errors import InputError
@@ -152,8 +152,7 @@ def _compare(
     if as_json:
         typer.echo(json.dumps(compared, indent=2, allow_nan=False))
         return
-    for table in compared_tables(compared):
-        Console().print(table)
+    show(*compared_tables(compared))
     typer.echo(
         f"{compared['queries']} queries of {compared['places']} places; * the paired 95 % interval excludes 0 ({compared['draws']} draws)"
     )
@@ -176,12 +175,12 @@ def _plain(data: str, model: str, out: Path | None, seed: int, as_json: bool) ->
 
 def _print_both(results: dict[str, Any], sides: tuple[str, ...]) -> None:
     title = f"{results['model']['name']} on {results['dataset']} {results['split']} {results['direction']}"
-    Console().print(scores_table(title, {side: results[side] for side in sides}, results["intervals95"]))
+    show(scores_table(title, {side: results[side] for side in sides}, results["intervals95"]))
     typer.echo(f"{results['queries']} queries of {results['places']} places in a gallery of {results['gallery']} images")
     if "paper" in sides:
         typer.echo(f"paper: {results['about']}")
     if "stress" in results:
-        Console().print(_stress_table(results))
+        show(_stress_table(results))
 
 
 def _stress_table(results: dict[str, Any]) -> Table:
@@ -199,7 +198,7 @@ def _print_folder(results: dict[str, Any]) -> None:
     for name, score in results["metrics"].items():
         low, high = score["interval95"]
         table.add_row(name, f"{100 * score['value']:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %")
-    Console().print(table)
+    show(table)
     typer.echo(
         f"{results['queries']} queries of {results['places']} places in a gallery of {results['gallery']} images of "
         f"{results['gallery_places']} places; ties count against the query"

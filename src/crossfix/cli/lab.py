@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar, stages
 from crossfix.disk import write_bytes
 from crossfix.errors import InputError
@@ -72,9 +72,7 @@ def run(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    console = Console()
-    console.print(_headline(found, oracle_scores(root)))
-    console.print(_conditions(found))
+    show(_headline(found, oracle_scores(root)), _conditions(found))
 
 
 @app.command("reproduce", epilog="Example: crossfix lab reproduce gengeo --root lab -o claims/gengeo")
@@ -113,12 +111,11 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps(results, indent=1))
         return
-    console = Console()
-    console.print(_trials(f"R@1, %, mean of {seeds} seeds, 95 % intervals over seeds and places", results["table"], results))
+    show(_trials(f"R@1, %, mean of {seeds} seeds, 95 % intervals over seeds and places", results["table"], results))
     if any(results["shares"].values()):
-        console.print(_shares(results["shares"]))
+        show(_shares(results["shares"]))
     if results["differences"]:
-        console.print(_trials(f"less {chosen[0].name}, points; * where the interval leaves 0 out", results["differences"], results))
+        show(_trials(f"less {chosen[0].name}, points; * where the interval leaves 0 out", results["differences"], results))
         typer.echo(f"drawn in {out / _PLOT}")
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossfix.cli.app import complain
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar
 from crossfix.errors import InputError, PhotoError
 from crossfix.geo.geodesy import check_lonlat
@@ -28,7 +29,6 @@ app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
 SOME_FAILED = 1
 ALL_FAILED = 2
-_PLAIN_WIDTH = 140
 
 
 @app.command(epilog="Example: crossfix locate photos/*.JPG --map brighton.cfx -o fixes.geojson")
@@ -197,9 +197,6 @@ def _report(folder: Path, results: list[Fix | Failure], photos: dict[str, Path],
 def _show(results: list[Fix | Failure], out: Path | None) -> None:
     from crossfix.locate.fix import Failure
 
-    console = Console(file=sys.stdout)
-    if not console.is_terminal:
-        console = Console(file=sys.stdout, width=_PLAIN_WIDTH)
     table = Table(title=None if out is None else f"written to {out}")
     table.add_column("photo", no_wrap=True)
     for title in ("camera lat, lon", "centre lat, lon", "centre, 95 %", "heading", "confidence", "accepted"):
@@ -217,7 +214,8 @@ def _show(results: list[Fix | Failure], out: Path | None) -> None:
             f"{fix.confidence:.2f}",
             "yes" if fix.accepted else "no",
         )
-    console.print(table)
+    show(table)
+    console = Console(file=sys.stdout)
     for fix in results:
         if not isinstance(fix, Failure) and fix.reason is not None:
             console.print(f"{fix.photo} is not accepted: {fix.reason}.", highlight=False, markup=False, soft_wrap=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Build an index of overhead imagery, show what is in one.")
@@ -139,7 +139,7 @@ def info(
     for raster in summary["rasters"]:
         table.add_row("raster", raster)
     table.add_row("size", f"{summary['size_mb']:g} MB, whole")
-    Console().print(table)
+    show(table)
 
 
 def _summary(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:

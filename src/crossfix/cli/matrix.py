@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar
 from crossfix.errors import InputError
 
@@ -57,7 +57,7 @@ def matrix(
     if as_json:
         typer.echo(json.dumps(results, indent=1))
     else:
-        Console().print(_table(results, metric))
+        show(_table(results, metric))
 
 
 def _table(results: dict[str, Any], metric: str) -> Table:

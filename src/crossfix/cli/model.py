@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from crossfix.cli.output import show
 from crossfix.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="List models, show what one is, export or average trained ones, import another project's.")
@@ -33,7 +33,7 @@ def list_(as_json: AsJson = False) -> None:
     for model in models:
         px = "-" if model.px is None else f"{model.px} px"
         table.add_row(model.name, model.description, _text(model.dim), px, _text(model.size_mb), model.weights, model.licence)
-    Console().print(table)
+    show(table)
 
 
 @app.command("info", epilog="Example: crossfix model info gengeo-tiny")
@@ -51,7 +51,7 @@ def info(
     table = Table(show_header=False)
     for key, value in _flat(card):
         table.add_row(key, value)
-    Console().print(table)
+    show(table)
 
 
 @app.command("export", epilog="Example: crossfix model export runs/tiny -o models/tiny")

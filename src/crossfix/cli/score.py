@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
-from rich.console import Console
 
+from crossfix.cli.output import show
 from crossfix.cli.progress import bar
 from crossfix.cli.scores import chosen_sides, scores_table
 
@@ -54,7 +54,7 @@ def score(
         typer.echo(json.dumps(scored.to_dict(), indent=2, allow_nan=False))
         return
     title = f"{protocol}: {queries.name} in {gallery.name}"
-    Console().print(scores_table(title, {"paper": scored.paper, "strict": scored.strict}, scored.intervals95))
+    show(scores_table(title, {"paper": scored.paper, "strict": scored.strict}, scored.intervals95))
     typer.echo(f"paper: {rules.about}")
     if scored.paper and not scored.unit_norm:
         typer.echo("The descriptors are not all of unit norm: paper took plain products, as the script does; strict took cosines.")

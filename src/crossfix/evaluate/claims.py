@@ -237,11 +237,15 @@ def fusion(*, small: bool = False) -> list[Trial]:
     ground = replace(drone, data=data, augment=mixed)
     tokens = _tokens()
     own = replace(any_view, geolink=tokens, arch=replace(drone.arch, ground_encoder=True))
+    both = replace(tokens, terms=replace(tokens.terms, ground_tokens=3.0))
     geolink = replace(_drone(_MIXVPR, small=small), geolink=GeoLinkTraining())
     return [
         Trial("fusion", "drones and panoramas, shared SALAD clusters, tokens matched through clouds", replace(any_view, geolink=tokens)),
         Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(tokens, clouds="wrong"))),
-        Trial("any-view", "the same without 3D", any_view),
+        Trial("fusion-ground", "fusion, and tokens of panoramas matched through clouds, too", replace(any_view, geolink=both)),
+        Trial("fusion-ground-flat", "the same with all points on the ground", replace(any_view, geolink=replace(both, clouds="flat"))),
+        Trial("fusion-ground-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(both, clouds="wrong"))),
+        Trial("any-view", "fusion without 3D", any_view),
         Trial("fusion-own", "fusion, and panoramas have an encoder of their own before the shared clusters", own),
         Trial("gengeo", "GenGeo on drones alone, told where tokens stand", drone),
         Trial("gengeo-ground", "GenGeo on panoramas alone", ground),

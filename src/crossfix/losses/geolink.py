@@ -20,7 +20,7 @@ from crossfix.losses.heights import TokenHeights
 from crossfix.losses.relation import Metric, Scale, relation_loss, spread
 from crossfix.losses.released import ReleasedInfoNCE
 
-_WEIGHTS = ("cross", "points", "intra", "mi", "relation", "predict", "heights", "ground", "tokens")
+_WEIGHTS = ("cross", "points", "intra", "mi", "relation", "predict", "heights", "ground", "tokens", "ground_tokens")
 Sightings = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Heights = tuple[torch.Tensor, torch.Tensor]
 
@@ -56,6 +56,8 @@ class TermsConfig:
             of its ground views.
         tokens: beyond the paper: tokens of both pictures that show one of a cloud's points find each other, see `Correspondence`; needs the
             cameras of the drone pictures, which a reconstruction finds with the points.
+        ground_tokens: beyond the paper: the same of panoramas, redrawn as seen from above, and satellite pictures; needs to know where the
+            panoramas were taken.
         temperature: of all contrasts, at the start.
         label_smoothing: of all contrasts.
         contrast: "released" is the published code's loss with its slip, for comparison.
@@ -78,6 +80,7 @@ class TermsConfig:
     heights: float = 0.0
     ground: float = field(default=0.0, metadata={"later": True})
     tokens: float = field(default=0.0, metadata={"later": True})
+    ground_tokens: float = field(default=0.0, metadata={"later": True})
     temperature: float = 0.07
     label_smoothing: float = 0.1
     contrast: Literal["symmetric", "released"] = "symmetric"
@@ -135,8 +138,8 @@ class GeoLinkLosses(NamedTuple):
     Attributes:
         total: the weighted sum, whose gradients reach the pictures' network and the 3D branch, and not q.
         fit: q's own loss, whose gradients reach q alone; 0 where q is not used.
-        parts: each term before its weight, detached: cross, points, intra, mi, relation, predict, heights, ground, tokens as far as they
-            are used; fit; clouds (how many pairs had one) and spread (see `relation.spread`).
+        parts: each term before its weight, detached: cross, points, intra, mi, relation, predict, heights, ground, tokens, ground_tokens
+            as far as they are used; fit; clouds (how many pairs had one) and spread (see `relation.spread`).
     """
 
     total: torch.Tensor
@@ -180,7 +183,7 @@ class GeoLinkTerms(nn.Module):
         self.contrast = nn.ModuleDict(made)
         self.club = Club(dim, point_dim, config.mi_hidden, bound=config.mi_bound) if config.mi or config.predict else None
         self.token_heights = TokenHeights(channels, config.height_kind, unit=config.height_unit) if config.heights else None
-        self.correspondence = Correspondence(channels) if config.tokens else None
+        self.correspondence = Correspondence(channels) if config.tokens or config.ground_tokens else None
 
     @property
     def temperature(self) -> float:
@@ -206,6 +209,8 @@ class GeoLinkTerms(nn.Module):
         ground_GD: torch.Tensor | None = None,
         ground_row_G: torch.Tensor | None = None,
         sightings: Sightings | None = None,
+        ground_GNC: torch.Tensor | None = None,
+        ground_sightings: Sightings | None = None,
     ) -> GeoLinkLosses:
         """Add up the terms.
 
@@ -223,6 +228,9 @@ class GeoLinkTerms(nn.Module):
             ground_GD: unit-norm descriptors of panoramas, where there are some.
             ground_row_G: which pair each panorama belongs to.
             sightings: (drone_PT2, satellite_PT2, seen_PT), points of the clouds in both pictures; None: not known.
+            ground_GNC: tokens of the panoramas, where they are matched.
+            ground_sightings: (ground_GT2, satellite_GT2, seen_GT), points of the clouds in panoramas and satellite pictures; None: not
+                known.
 
         Raises:
             RunError: if a term is not finite; a contrast says of which pairs.
@@ -253,6 +261,8 @@ class GeoLinkTerms(nn.Module):
         if self.correspondence is not None and sightings is not None and drone_BNC is not None and satellite_BNC is not None:
             views = (tok_BNC if row_P is None else tok_BNC[row_P] for tok_BNC in (drone_BNC, satellite_BNC))
             parts["tokens"] = self.correspondence(*views, *sightings)
+        if self.correspondence is not None and ground_sightings is not None and ground_GNC is not None and satellite_BNC is not None:
+            parts["ground_tokens"] = self.correspondence(ground_GNC, satellite_BNC[ground_row_G], *ground_sightings)
         total = sum((getattr(config, name) * value for name, value in parts.items()), drone_BD.new_zeros(()))
         logged = {name: value.detach() for name, value in parts.items()}
         logged["clouds"] = torch.tensor(float(clouds))

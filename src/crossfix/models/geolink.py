@@ -76,6 +76,7 @@ class GeoLinkBatch(NamedTuple):
         ground_GCHW: panoramas of some pairs besides; None: none.
         ground_row_G: which pair each of them belongs to.
         sightings: (drone_PT2, satellite_PT2, seen_PT), points of clouds that both pictures show, see `Correspondence`; None: not known.
+        ground_sightings: (ground_GT2, satellite_GT2, seen_GT), the same of the panoramas and the satellite pictures of their pairs.
     """
 
     drone_BCHW: torch.Tensor
@@ -91,6 +92,7 @@ class GeoLinkBatch(NamedTuple):
     ground_GCHW: torch.Tensor | None = None
     ground_row_G: torch.Tensor | None = None
     sightings: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+    ground_sightings: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
 
 class GeoLink(nn.Module):
@@ -146,6 +148,8 @@ class GeoLink(nn.Module):
             seen["ground"].desc_BD if "ground" in seen else None,
             batch.ground_row_G,
             batch.sightings,
+            seen["ground"].tok_BNC if "ground" in seen else None,
+            batch.ground_sightings,
         )
 
     def describe_clouds(self, batch: GeoLinkBatch) -> torch.Tensor | None:

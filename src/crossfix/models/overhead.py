@@ -102,6 +102,19 @@ def overhead(
     return cv2.resize(drawn, (px, px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
+def distance_from_middle(elevation_deg: Floats) -> Floats:
+    """Where elevations are drawn: the other way round of what `overhead_map` does.
+
+    Args:
+        elevation_deg: above the horizon; lower than 45 degrees below it is not drawn and given as the middle.
+
+    Returns:
+        Distances from the middle in half sides, of the same shape.
+    """
+    below = _HORIZON * np.clip(1 + np.minimum(elevation_deg, 0) / _LOWEST_DEG, 0, 1) ** (1 / _BEND)
+    return (below + np.maximum(elevation_deg, 0) / _ABOVE_DEG).astype(np.float32)
+
+
 def headings(turns: bool) -> list[float]:
     """Where the middle of a picture is drawn whose heading is not known, degrees clockwise from up; up alone without ``turns``."""
     return [360 / TURNS * turn for turn in range(TURNS if turns else 1)]

@@ -182,7 +182,9 @@ class TrainConfig:
                 raise InputError("3D is for drone pictures of a data set", where="training config", mend="leave geolink out")
             if self.cached or self.tokens_weight > 0:
                 raise InputError("training with 3D keeps whole batches", where="training config", mend="leave out cached and tokens_weight")
-
+            if self.geolink.terms.ground_tokens and (self.ground is None or self.ground.fit != "overhead"):
+                what = "the term ground_tokens needs ground views that are redrawn as seen from above"
+                raise InputError(what, where="training config", mend='give ground views with fit="overhead", or leave the term out')
         if self.arch.ground_encoder and self.ground is None:
             mend = "give ground views, or take ground_encoder out of the architecture"
             raise InputError("an encoder for pictures from the ground has none to learn from", where="training config", mend=mend)

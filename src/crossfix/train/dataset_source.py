@@ -6,6 +6,7 @@ Axes: N training pairs, J pairs of a batch, B those whose pictures are read, Q v
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,14 @@ from crossfix.data.dataset import Dataset, Task
 from crossfix.data.stress.geometry import turned_panorama
 from crossfix.data.view import View
 from crossfix.errors import DataError
+from crossfix.geo.geodesy import WGS84
 from crossfix.train.config import SetData
 from crossfix.train.ground import GroundViews
 from crossfix.train.keys import numpy_generator
 from crossfix.train.mining import in_space
 from crossfix.train.reading import Reader
 from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
+from crossfix.worlds.poses import EYE_M
 
 if TYPE_CHECKING:
     from crossfix.train.training_clouds import CloudDraw
@@ -81,6 +84,7 @@ class DatasetSource:
         self.place_N = np.array([place for place, _ in train], np.int64)
         self._ground_task = None if ground is None else dataset.task(data.split, "g2s")
         self._panoramas = self._by_place()
+        self._eyes: dict[int, npt.NDArray[np.float32]] | None = None
         self.world_N: Rows | None = None
         self.apart_NS = self._apart(number_of)
         self.position_N3 = self._positions()
@@ -106,20 +110,22 @@ class DatasetSource:
         query_B, gallery_B = (rows_J[part[0] :][: part[1]] for rows_J in (query_J, gallery_J))
         pictures = self._read("query", query_B), self._read("satellite", gallery_B)
         heading_B = np.array([task.query[row].heading_deg for row in query_B], np.float32) if self.knows_headings else None
-        ground_GHWC, row_G = None, None
+        ground_GHWC, row_G, eye_G3 = None, None, None
         if self._ground_views is not None and self._ground_task is not None:
             asked = [self._panoramas[task.query[row].place] for row in query_J]
             row_G = np.flatnonzero([len(panoramas) > 0 for panoramas in asked])[: self._ground_views.of(len(row_J))]
             share_J = numpy_generator(self.seed, number, "panoramas").random(len(row_J))
             ground_G = np.array([_pick(asked[row], share_J[row]) for row in row_G], np.int64)
             ground_GHWC, row_G = (self._read("ground", ground_G), row_G) if len(row_G) > 1 else (None, None)
+            if self._eyes is not None:
+                eye_G3 = np.stack([self._eyes[row] for row in ground_G]) if len(ground_G) > 1 else None
         query_BHWC, satellite_BHWC = pictures
         place_J = self.place_N[row_J]
         known = heading_B, None, neutral_JJ, part[0], ground_GHWC, row_G
         camera_B34 = None
         if self.clouds is not None:
             camera_B34 = self.clouds.cameras_of(place_J[part[0] :][: part[1]], [task.query[row].path for row in query_B])
-        return PairBatch(query_BHWC, satellite_BHWC, place_J, ids, *known, camera_B34)
+        return PairBatch(query_BHWC, satellite_BHWC, place_J, ids, *known, camera_B34, eye_G3)
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first query of training pairs, or its first satellite picture."""
@@ -134,6 +140,19 @@ class DatasetSource:
         self.apart_NS = None if self.apart_NS is None else self.apart_NS[kept_K]
         self.position_N3 = None if self.position_N3 is None else self.position_N3[kept_K]
         self.about = self._about()
+
+    def find_eyes(self) -> None:
+        """Find out where each panorama was taken, and tell it with every batch.
+
+        Raises:
+            DataError: where the set tells it of none.
+        """
+        assert self._ground_task is not None
+        task, first = self._ground_task, {view.place: view for view in reversed(self._task.gallery)}
+        self._eyes = {row: eye_of(task.query[row], first[place]) for place in self.places for row in self._panoramas[place]}
+        if not any(np.isfinite(eye_3).all() for eye_3 in self._eyes.values()):
+            what = f"no panorama of {self.data.name} {self.data.split} tells where it was taken"
+            raise DataError(what, mend="leave the term ground_tokens out")
 
     def _about(self) -> str:
         return f"{len(self.place_N)} {'pairs' if self.data.draw == 'query' else 'places'} of {self.data.name} {self.data.split}"
@@ -214,6 +233,20 @@ class DatasetSource:
             if north and view.heading_deg:
                 pictures_BHWC[row] = turned_panorama(pictures_BHWC[row], -view.heading_deg)
         return pictures_BHWC
+
+
+def eye_of(panorama: View, satellite: View) -> npt.NDArray[np.float32]:
+    """Where a panorama was taken: metres east and north of the middle of a satellite picture, and above ground; NaN where not known.
+
+    Where the set does not tell the height it is that of eyes.
+    """
+    at, middle = _lonlat(panorama), _lonlat(satellite)
+    if at is None or middle is None:
+        return np.full(3, np.nan, np.float32)
+    bearing_deg, _, away_m = WGS84.inv(*middle, *at)
+    bearing = math.radians(bearing_deg)
+    height_m = EYE_M if panorama.height_m is None else panorama.height_m
+    return np.array([away_m * math.sin(bearing), away_m * math.cos(bearing), height_m], np.float32)
 
 
 def fingerprint(task: Task, root: Path) -> str:

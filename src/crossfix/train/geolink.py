@@ -32,9 +32,9 @@ class GeoLinkTraining:
         teacher: "joint": the 3D branch learns with the pictures, as published. "frozen": it does not.
         teacher_steps: steps in which a frozen teacher is trained before, on clouds alone; 0 for encoders without parameters.
         teacher_rate: learning rate of these.
-        clouds: "right"; "wrong": every place has another's, always the same one, and its cameras: the control that must not help; "flat":
-            all points lie at the height of the ground at the place, which leaves what the cameras tell; "none": the terms that need no
-            cloud.
+        clouds: "right"; "wrong": every place has another's, always the same one, and its drones' cameras: the control that must not help;
+            "flat": all points lie at the height of the ground at the place, which leaves what the cameras tell; "none": the terms that
+            need no cloud.
         group: number of the one cloud of a place that is used; None draws one of all.
         without: a place that has no cloud to use trains on its pictures alone ("2d"), or does not train ("leave out").
         sampling: of a cloud's points: "farthest" as published, "random" without preference, which keeps away from outliers.
@@ -43,7 +43,7 @@ class GeoLinkTraining:
         spoil: makes clouds worse before they are sampled, to find out what they must be like.
         sample_seed: of the points that are drawn and of what spoils them; the same for all seeds of a run unless changed.
         satellite_side_m: ground that a satellite picture spans, whose middle is the place; needed by the terms ``heights``, whose targets
-            are the cloud's heights under each token of the satellite picture, and ``tokens``. 0: not known.
+            are the cloud's heights under each token of the satellite picture, ``tokens`` and ``ground_tokens``. 0: not known.
         q_rate: learning rate of the network of the information bound, which has an optimiser of its own.
     """
 
@@ -83,9 +83,7 @@ class GeoLinkTraining:
             raise InputError("the frozen teacher would teach random numbers", where=_WHERE, mend="give teacher_steps, or take kind grid")
         if not (self.terms.cross or self.terms.intra):
             raise InputError("batches without clouds would teach nothing", where=_WHERE, mend="give cross or intra a weight")
-        if (self.terms.heights or self.terms.tokens) and (self.clouds == "none" or not self.satellite_side_m):
-            raise InputError(
-                f"the term {'heights' if self.terms.heights else 'tokens'} needs clouds, and the ground that a satellite picture spans",
-                where=_WHERE,
-                mend="give satellite_side_m",
-            )
+        placed = next((name for name in ("heights", "tokens", "ground_tokens") if getattr(self.terms, name)), None)
+        if placed and (self.clouds == "none" or not self.satellite_side_m):
+            what = f"the term {placed} needs clouds, and the ground that a satellite picture spans"
+            raise InputError(what, where=_WHERE, mend="give satellite_side_m")

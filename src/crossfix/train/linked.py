@@ -23,7 +23,7 @@ from crossfix.train.config import TrainConfig
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.keys import numpy_generator, torch_generator
 from crossfix.train.prepare import Prepared
-from crossfix.train.sightings import heights_under, sightings
+from crossfix.train.sightings import ground_sightings, heights_under, sightings
 from crossfix.train.source import Rows
 from crossfix.train.training_clouds import CloudDraw, Drawn
 
@@ -117,6 +117,8 @@ class LinkBatches:
             made = made._replace(satellite_heights=self._heights(drawn, warp_P23, len(place_J)))
         if self._chosen.terms.tokens and batch.camera_B34 is not None:
             made = made._replace(sightings=self._sightings(drawn, batch, number))
+        if self._chosen.terms.ground_tokens and batch.eye_G3 is not None:
+            made = made._replace(ground_sightings=self._ground_sightings(drawn, batch, number))
         return made
 
     def _heights(self, drawn: Drawn, warp_P23: torch.Tensor, pairs: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,6 +136,22 @@ class LinkBatches:
         found = sightings(drawn.xyz_PN3, *views, side_m, _SIGHTINGS, torch_generator(self._seed, number, "sightings"))
         drone_PT2, satellite_PT2, seen_PT = (part.to(self._device) for part in found)
         return drone_PT2, satellite_PT2, seen_PT
+
+    def _ground_sightings(self, drawn: Drawn, batch: Prepared, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of each panorama; those of places without a cloud show no point."""
+        assert batch.eye_G3 is not None
+        assert batch.facing is not None
+        assert batch.ground_row_G is not None
+        assert batch.warp_B23 is not None
+        row_G = batch.ground_row_G.cpu()
+        cloud_of = {int(row): cloud for cloud, row in enumerate(drawn.row_P)}
+        cloud_G = torch.tensor([cloud_of.get(row, -1) for row in row_G.tolist()])
+        xyz_GN3 = torch.where((cloud_G < 0)[:, None, None], torch.nan, drawn.xyz_PN3[cloud_G])
+        draws = torch_generator(self._seed, number, "sightings from the ground")
+        side_m = self._chosen.satellite_side_m
+        found = ground_sightings(xyz_GN3, batch.eye_G3, batch.facing, batch.warp_B23[row_G], side_m, _SIGHTINGS, draws)
+        ground_GT2, satellite_GT2, seen_GT = (part.to(self._device) for part in found)
+        return ground_GT2, satellite_GT2, seen_GT
 
 
 def turns_of(warp_P23: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

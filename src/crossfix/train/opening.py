@@ -129,6 +129,8 @@ def _add_clouds(config: TrainConfig, chosen: GeoLinkTraining, source: DatasetSou
     if chosen.without == "leave out":
         source.leave_out([number for number, place in enumerate(source.places) if place not in clouds.rows])
     cameras = ViewCameras(found) if chosen.terms.tokens else None
+    if chosen.terms.ground_tokens:
+        source.find_eyes()
     how = {"wrong": chosen.clouds == "wrong", "flat": chosen.clouds == "flat"}
     try:
         source.clouds = CloudDraw(clouds, source.places, source.place_N, config.seed, **how, cameras=cameras)

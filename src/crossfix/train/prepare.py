@@ -39,7 +39,8 @@ class Prepared(NamedTuple):
 
     ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
     ``drone_B23``: the same of the drone pictures. ``camera_B34``: their cameras where clouds tell them, see `PairBatch`; on the CPU.
-    ``ground_GCHW``: panoramas of some pairs besides; ``ground_row_G``: which pairs.
+    ``ground_GCHW``: panoramas of some pairs besides; ``ground_row_G``: which pairs. ``facing``: how they stand where they are redrawn from
+    above; ``eye_G3``: where they were taken, see `PairBatch`; both on the CPU.
     """
 
     satellite_BCHW: torch.Tensor
@@ -52,6 +53,8 @@ class Prepared(NamedTuple):
     ground_row_G: torch.Tensor | None = None
     drone_B23: torch.Tensor | None = None
     camera_B34: torch.Tensor | None = None
+    facing: Facing | None = None
+    eye_G3: torch.Tensor | None = None
 
 
 class Prepare:
@@ -83,7 +86,9 @@ class Prepare:
         neutral_JJ = None if batch.neutral_JJ is None else torch.from_numpy(batch.neutral_JJ).to(self.device)
         row_G = None if batch.ground_row_G is None else torch.from_numpy(batch.ground_row_G).to(self.device)
         camera_B34 = None if batch.camera_B34 is None else torch.from_numpy(batch.camera_B34)
-        known = place_J, points, neutral_JJ, warp_B23, self._ground(batch, number, warp_B23), row_G, drone_B23, camera_B34
+        eye_G3 = None if batch.eye_G3 is None else torch.from_numpy(batch.eye_G3)
+        ground_GCHW, facing = self._ground(batch, number, warp_B23)
+        known = place_J, points, neutral_JJ, warp_B23, ground_GCHW, row_G, drone_B23, camera_B34, facing, eye_G3
         return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), *known)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
@@ -134,11 +139,11 @@ class Prepare:
         warp_G22 = Facing.north(count).warp_G22 if warp_G23 is None else warp_G23[:, :, :2]
         return Facing(warp_G22, away_deg * (2 * away_G - 1), low + (high - low) * fov_G, (TURNS * turn_G).floor() * (360 / TURNS))
 
-    def _ground(self, batch: PairBatch, number: int, warp_B23: torch.Tensor | None) -> torch.Tensor | None:
-        """Panoramas beside drone pictures."""
+    def _ground(self, batch: PairBatch, number: int, warp_B23: torch.Tensor | None) -> tuple[torch.Tensor | None, Facing | None]:
+        """Panoramas beside drone pictures, and how they stand where they are redrawn."""
         chosen: GroundViews | None = self.config.ground
         if batch.ground_GHWC is None or batch.ground_row_G is None or chosen is None:
-            return None
+            return None, None
         row_G = batch.ground_row_G.tolist()
 
         def draws(what: str) -> Iterator[torch.Generator]:
@@ -146,6 +151,7 @@ class Prepare:
 
         ground_GCHW = spoil(self._floats(batch.ground_GHWC), chosen.augment, chosen.augment.ground_grid, draws("ground"))
         ground_GCHW = self._weathered(ground_GCHW, batch, number, "ground weather")
+        facing = None
         if self.overhead:
             assert warp_B23 is not None
             away_deg = _AWAY_DEG if self.config.query_turns > 1 else 180.0
@@ -154,7 +160,7 @@ class Prepare:
         else:
             ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[row_G], draws("turn"))
             ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
-        return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last))
+        return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last)), facing
 
     def _weathered(self, img_BCHW: torch.Tensor, batch: PairBatch, number: int, purpose: str) -> torch.Tensor:
         chosen = self.config.augment

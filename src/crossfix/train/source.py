@@ -45,6 +45,8 @@ class PairBatch:
         ground_GHWC: panoramas of some pairs, uint8, where drone pictures and they are trained on together.
         ground_row_G: which pairs they are of.
         camera_B34: cameras of the drone pictures, float32, see `Built.cameras_V34`, NaN where not known; None where no cloud tells any.
+        eye_G3: where the panoramas were taken, metres east and north of the middle of the place's satellite picture and above ground,
+            float32, NaN where not known; None where nobody asks.
     """
 
     query_BHWC: Bytes
@@ -58,6 +60,7 @@ class PairBatch:
     ground_GHWC: Bytes | None = None
     ground_row_G: Rows | None = None
     camera_B34: npt.NDArray[np.float32] | None = None
+    eye_G3: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
