@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,13 @@ from crossfix.clouds.files import NOTE, POINTS_TEXT, write_cloud
 from crossfix.clouds.layout import group_folder
 from crossfix.data.worldsv1 import DRONE, SHOTS
 from crossfix.disk import write_json
+from crossfix.losses.geolink import TermsConfig
+from crossfix.models.gengeo import ArchConfig, GemConfig
+from crossfix.models.point_branch import PointConfig
+from crossfix.train.augment import AugmentConfig, WarpConfig
+from crossfix.train.config import OptimConfig, SetData, TrainConfig
+from crossfix.train.geolink import GeoLinkTraining
+from crossfix.train.ground import GroundViews
 
 POINTS = 1100
 
@@ -53,3 +61,29 @@ def write_lab_with_clouds(
             known = {f"{DRONE}-{shot}/{place + 1:05d}.jpg": from_above() for shot in shots} if cameras else None
             write_town(root / "clouds/train", f"train-{place + 1:05d}", group, town(place, group, points), known)
     return root
+
+
+def matching(ground: GroundViews | None = None, **terms: float) -> TrainConfig:
+    """A step of a tiny network on drone pictures, with some of the terms that need clouds in metres."""
+    points = PointConfig(points=64, centres=(16, 8), growth=(2, 2), blocks=(0, 1), neighbours=4)
+    chosen = TermsConfig(points=0.0, intra=0.0, mi=0.0, relation=0.0, **terms)
+    return TrainConfig(
+        recipe="tiny",
+        arch=ArchConfig("test_resnet", 48, GemConfig(16), stride=8),
+        data=SetData("worlds-v1", "train", "d2s", (48, 48), 48, draw="place"),
+        steps=1,
+        batch=8,
+        held_out=4,
+        optim=OptimConfig(learning_rate=2e-3, warmup_steps=2),
+        augment=AugmentConfig(satellite=WarpConfig(rotate_deg=180.0), upright=False),
+        precision="32-true",
+        log_every=1,
+        geolink=GeoLinkTraining(points=points, terms=chosen, satellite_side_m=180.0, sampling="random", radius_m=130.0),
+        ground=ground,
+    )
+
+
+def first_terms(run: Path) -> dict[str, float]:
+    """What each term came to in a training's first step."""
+    terms: dict[str, float] = json.loads((run / "log.jsonl").read_text().splitlines()[0])["terms"]
+    return terms

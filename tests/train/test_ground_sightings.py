@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,35 +12,16 @@ import torch
 from crossfix.data.view import View
 from crossfix.errors import DataError, InputError
 from crossfix.geo.geodesy import offset
-from crossfix.losses.geolink import TermsConfig
-from crossfix.models.gengeo import ArchConfig, GemConfig
-from crossfix.models.point_branch import PointConfig
-from crossfix.train.augment import AugmentConfig, WarpConfig, draw_warp
-from crossfix.train.config import OptimConfig, SetData, TrainConfig
+from crossfix.train.augment import WarpConfig, draw_warp
 from crossfix.train.dataset_source import eye_of
-from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.ground import Facing, GroundViews, redrawn
 from crossfix.train.loop import train
 from crossfix.train.sightings import ground_sightings, in_sight, on_overhead
-from lab_clouds import write_lab_with_clouds
+from lab_clouds import first_terms, matching, write_lab_with_clouds
 
-TERMS = TermsConfig(points=0.0, intra=0.0, mi=0.0, relation=0.0, ground_tokens=1.0)
-POINTS = PointConfig(points=64, centres=(16, 8), growth=(2, 2), blocks=(0, 1), neighbours=4)
-LINK = GeoLinkTraining(points=POINTS, terms=TERMS, satellite_side_m=180.0, sampling="random", radius_m=130.0)
-TINY = TrainConfig(
-    recipe="tiny",
-    arch=ArchConfig("test_resnet", 48, GemConfig(16), stride=8),
-    data=SetData("worlds-v1", "train", "d2s", (48, 48), 48, draw="place"),
-    steps=1,
-    batch=8,
-    held_out=4,
-    optim=OptimConfig(learning_rate=2e-3, warmup_steps=2),
-    augment=AugmentConfig(satellite=WarpConfig(rotate_deg=180.0), upright=False),
-    precision="32-true",
-    log_every=1,
-    geolink=LINK,
-    ground=GroundViews((48, 192)),
-)
+TINY = matching(GroundViews((48, 192)), ground_tokens=1.0)
+LINK = TINY.geolink
+assert LINK is not None
 NORTH = Facing.north(1)
 
 
@@ -135,16 +115,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lab_with_clouds(tmp_path_factory.mktemp("lab"), headings=True)
 
 
-def first(run: Path) -> dict[str, float]:
-    terms: dict[str, float] = json.loads((run / "log.jsonl").read_text().splitlines()[0])["terms"]
-    return terms
-
-
 def test_tokens_of_panoramas_are_matched_in_training_and_no_drone_camera_is_asked_for(tmp_path: Path, lab: Path):
     found = {}
     for kind in ("right", "flat", "wrong"):
         train(dataclasses.replace(TINY, geolink=dataclasses.replace(LINK, clouds=kind)), tmp_path / kind, root=lab, workers=1)
-        found[kind] = first(tmp_path / kind)
+        found[kind] = first_terms(tmp_path / kind)
     assert set(found["right"]) == {"cross", "ground", "ground_tokens", "clouds"}
     assert found["right"]["ground"] == found["flat"]["ground"] == found["wrong"]["ground"]
     assert len({terms["ground_tokens"] for terms in found.values()}) == 3
@@ -156,7 +131,7 @@ def test_places_without_a_cloud_show_no_points(tmp_path: Path):
     for note in sorted((lab / "clouds/train").glob("train-*_group*"))[: 2 * 6]:
         (note / "points3D.txt").unlink()
     train(TINY, tmp_path / "run", root=lab, workers=1)
-    terms = first(tmp_path / "run")
+    terms = first_terms(tmp_path / "run")
     assert 0 < terms["clouds"] < 8
     assert np.isfinite(terms["ground_tokens"])
 

@@ -14,45 +14,23 @@ from crossfix.clouds.files import NOTE
 from crossfix.data.registry import open_dataset
 from crossfix.errors import DataError, InputError
 from crossfix.geo.camera import Camera
-from crossfix.losses.geolink import TermsConfig
-from crossfix.models.gengeo import ArchConfig, GemConfig
-from crossfix.models.point_branch import PointBranch, PointConfig
-from crossfix.train.augment import AugmentConfig, WarpConfig, draw_warp
+from crossfix.models.point_branch import PointBranch
+from crossfix.train.augment import WarpConfig, draw_warp
 from crossfix.train.cameras import ViewCameras
-from crossfix.train.config import OptimConfig, SetData, TrainConfig
-from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.loop import train
 from crossfix.train.sightings import sightings
 from crossfix.train.training_clouds import CloudDraw, FoundClouds, TrainingClouds, sampled
-from lab_clouds import from_above, town, write_lab_with_clouds, write_town
+from lab_clouds import first_terms, from_above, matching, town, write_lab_with_clouds, write_town
 
-TERMS = TermsConfig(points=0.0, intra=0.0, mi=0.0, relation=0.0, tokens=1.0)
-POINTS = PointConfig(points=64, centres=(16, 8), growth=(2, 2), blocks=(0, 1), neighbours=4)
-LINK = GeoLinkTraining(points=POINTS, terms=TERMS, satellite_side_m=180.0, sampling="random", radius_m=130.0)
-TINY = TrainConfig(
-    recipe="tiny",
-    arch=ArchConfig("test_resnet", 48, GemConfig(16), stride=8),
-    data=SetData("worlds-v1", "train", "d2s", (48, 48), 48, draw="place"),
-    steps=1,
-    batch=8,
-    held_out=4,
-    optim=OptimConfig(learning_rate=2e-3, warmup_steps=2),
-    augment=AugmentConfig(satellite=WarpConfig(rotate_deg=180.0), upright=False),
-    precision="32-true",
-    log_every=1,
-    geolink=LINK,
-)
+TINY = matching(tokens=1.0)
+LINK = TINY.geolink
+assert LINK is not None
 VIEWS = [Path(f"x/drone-{shot}/00001.jpg") for shot in (1, 2)]
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lab_with_clouds(tmp_path_factory.mktemp("lab"), cameras=True)
-
-
-def first(run: Path) -> dict[str, float]:
-    terms: dict[str, float] = json.loads((run / "log.jsonl").read_text().splitlines()[0])["terms"]
-    return terms
 
 
 def test_points_are_where_both_pictures_show_them():
@@ -133,7 +111,7 @@ def test_tokens_find_each_other_through_right_cameras_only(tmp_path: Path, lab: 
     for kind in ("right", "flat", "wrong"):
         chosen = dataclasses.replace(TINY, geolink=dataclasses.replace(LINK, clouds=kind))
         train(chosen, tmp_path / kind, root=lab, workers=1)
-        found[kind] = first(tmp_path / kind)
+        found[kind] = first_terms(tmp_path / kind)
     assert found["right"]["cross"] == found["flat"]["cross"] == found["wrong"]["cross"]
     assert found["right"]["tokens"] == pytest.approx(found["flat"]["tokens"]), "seen from straight above, heights do not matter"
     assert found["wrong"]["tokens"] != found["right"]["tokens"]
@@ -143,8 +121,8 @@ def test_the_3d_branch_does_not_run_for_terms_that_do_not_look_at_it(tmp_path: P
     train(TINY, tmp_path / "run", root=lab, workers=1)
     monkeypatch.setattr(PointBranch, "forward", None)
     train(TINY, tmp_path / "without", root=lab, workers=1)
-    assert first(tmp_path / "without") == first(tmp_path / "run")
-    assert first(tmp_path / "run")["clouds"] == 8
+    assert first_terms(tmp_path / "without") == first_terms(tmp_path / "run")
+    assert first_terms(tmp_path / "run")["clouds"] == 8
 
 
 def test_without_cameras_nothing_can_be_told(tmp_path: Path):
