@@ -33,7 +33,8 @@ from crossfix.train.prepare import Prepare, Prepared
 from crossfix.train.reading import Reader
 from crossfix.train.siamese import Siamese
 from crossfix.train.source import PairBatch
-from crossfix.worlds.pairs import GROUND_HEADING, BankPlan, PairBank, make_pair_bank
+from crossfix.worlds.pair_panoramas import GROUND_HEADING, GROUND_POINTS
+from crossfix.worlds.pairs import SATELLITE_MARGIN, BankPlan, PairBank, make_pair_bank
 from lab_clouds import write_lab_with_clouds
 
 STILL = PanoramaAugment(jitter=0.0, sharpness=0.0, cut=0.0)
@@ -386,3 +387,28 @@ def test_what_makes_no_sense_is_refused():
     for wrong in ({"share": 0.0}, {"share": 1.5}, {"weight": 0.0}, {"weight": float("nan")}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             GroundViews(**wrong)
+
+
+def test_points_of_a_banks_panoramas_are_matched(bank: PairBank, tmp_path: Path):
+    """Pictures and all else are those of a bank without; the term is added with the weight of the drones' one."""
+    plan = dataclasses.replace(bank.plan, sighted=40)
+    other = make_pair_bank(tmp_path / "bank", plan, workers=1)
+    np.testing.assert_array_equal(other.ground, bank.ground)
+    np.testing.assert_array_equal(other.truth[GROUND_HEADING], bank.truth[GROUND_HEADING])
+    assert np.isfinite(other.truth[GROUND_POINTS][other.has_ground]).all()
+    assert np.isnan(other.truth[GROUND_POINTS][~other.has_ground]).all()
+    views = GroundViews((32, 128), share=1.0, augment=STILL)
+    arch = dataclasses.replace(BOTH.arch, squares=False)
+    config = dataclasses.replace(BOTH, arch=arch, data=plan, ground=views, held_out=3, tokens_weight=2.0, steps=1)
+    first = []
+    for some in (bank, other):
+        chosen = dataclasses.replace(config, data=some.plan)
+        train(chosen, tmp_path / f"run-{some.plan.sighted}", bank=some, workers=1)
+        first.append(json.loads((tmp_path / f"run-{some.plan.sighted}/log.jsonl").read_text().splitlines()[0])["loss"])
+    batch = BankSource(other, 3, 0, views).read(np.arange(5), 0)
+    prepared = Prepare(config, SATELLITE_MARGIN, 1, torch.device("cpu"))(batch, 0, 0)
+    assert prepared.ground_points is not None
+    assert prepared.ground_points.seen_BT.any()
+    assert first[1] - first[0] > 1.0, "so many tokens are not told apart by chance"
+    plain = dataclasses.replace(config, tokens_weight=0.0)
+    assert Prepare(plain, SATELLITE_MARGIN, 1, torch.device("cpu"))(batch, 0, 0).ground_points is None

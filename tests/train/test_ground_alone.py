@@ -11,6 +11,7 @@ import torch
 
 from crossfix.errors import InputError
 from crossfix.losses.contrastive import InfoNCE
+from crossfix.losses.correspondence import Correspondence
 from crossfix.losses.geolink import TermsConfig
 from crossfix.models.describe import Describer
 from crossfix.models.folder import load_model
@@ -25,7 +26,7 @@ from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.ground import GroundViews
 from crossfix.train.loop import train
 from crossfix.train.panoramas import PanoramaAugment
-from crossfix.train.prepare import Prepared
+from crossfix.train.prepare import Points, Prepared
 from crossfix.train.siamese import Siamese
 from lab_clouds import write_lab_with_clouds
 
@@ -126,6 +127,26 @@ def test_an_own_encoder_may_learn_beside_the_other(tmp_path: Path, told: Path):
     )
     torch.testing.assert_close(found, drones + 0.5 * panoramas)
     assert train(config, tmp_path / "run", root=told, workers=1).results["steps"] == 4
+
+
+def test_alone_it_learns_from_matched_tokens_too():
+    torch.manual_seed(0)
+    model = build(ALONE.arch)
+    tokens = Correspondence(model.encoder.dim)
+    satellite, ground, row = torch.randn(4, 3, 32, 32), torch.randn(2, 3, 32, 32), torch.tensor([3, 1])
+    points = Points(torch.rand(2, 6, 2), torch.rand(2, 6, 2), torch.ones(2, 6).bool())
+    batch = Prepared(satellite, satellite[:0], torch.tensor([3, 1, 4, 5]), None, None, None, ground, row, ground_points=points)
+    module = Siamese(model, InfoNCE(), tokens, 3.0, InfoNCE(), ground_alone=True).eval()
+    found, without = module(batch), module(batch._replace(ground_points=None))
+    assert model.ground_encoder is not None
+    with torch.no_grad():
+        both = model.ground_encoder(ground)[0], model.encoder(satellite[row])[0]
+        expected = tokens(*both, points.query_BT2, points.satellite_BT2, points.seen_BT)
+    torch.testing.assert_close(found - without, 3.0 * expected)
+    found.backward()
+    learns = {name.split(".")[0] for name, one in model.named_parameters() if one.grad is not None}
+    assert learns == {"ground_encoder"}
+    assert tokens.project.weight.grad is not None
 
 
 def test_an_own_encoder_may_learn_beside_one_that_clouds_teach():

@@ -247,6 +247,7 @@ def fusion(*, small: bool = False) -> list[Trial]:
         Trial("fusion-ground-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(both, clouds="wrong"))),
         Trial("any-view", "fusion without 3D", any_view),
         Trial("fusion-own", "fusion, and panoramas have an encoder of their own before the shared clusters", own),
+        Trial("fusion-ground-own", "and both", replace(own, geolink=both)),
         Trial("gengeo", "GenGeo on drones alone, told where tokens stand", drone),
         Trial("gengeo-ground", "GenGeo on panoramas alone", ground),
         Trial("geolink", "GeoLink with all of the paper's terms, drones alone", geolink),

@@ -216,7 +216,7 @@ class GenGeo(nn.Module):
             ModelError: as `forward`.
         """
         shared = [kind for kind in views if self.encoder_of(kind) is self.encoder]
-        seen = dict(zip(shared, self.encoder.together([views[kind] for kind in shared]), strict=True))
+        seen = dict(zip(shared, self.encoder.together([views[kind] for kind in shared]), strict=True)) if shared else {}
         seen |= {kind: self.encoder_of(kind)(img_BCHW) for kind, img_BCHW in views.items() if kind not in seen}
         return {kind: Seen(tok_BNC, self.head_of(kind)(tok_BNC, cls_BC)) for kind, (tok_BNC, cls_BC) in seen.items()}
 

@@ -17,7 +17,8 @@ from crossfix.train.ground import GroundViews
 from crossfix.train.keys import numpy_generator
 from crossfix.train.overlap import Poses
 from crossfix.train.source import WHOLE, Bytes, PairBatch, Part, Rows, Side, Validation
-from crossfix.worlds.pairs import GROUND_HEADING, SATELLITE_MARGIN, PairBank
+from crossfix.worlds.pair_panoramas import GROUND_HEADING, GROUND_POINTS
+from crossfix.worlds.pairs import SATELLITE_MARGIN, PairBank
 
 if TYPE_CHECKING:
     from crossfix.train.training_clouds import CloudDraw
@@ -94,11 +95,15 @@ class BankSource:
         place_B, epoch_B, view_B = (rows_J[part[0] :][: part[1]] for rows_J in (place_J, epoch_J, view_J))
         satellite_BHWC, drone_BHWC = np.asarray(self.bank.satellite[place_B, epoch_B]), np.asarray(self.bank.drone[place_B, view_B])
         poses = Poses.of(self.bank, place_B, view_B)
-        ground_GHWC, row_G = None, None
+        ground_GHWC, row_G, sighted_GS4 = None, None, None
         if self._ground_views is not None:
             row_G = np.flatnonzero(self.bank.has_ground[place_J])[: self._ground_views.of(len(row_J))]
-            ground_GHWC, row_G = (self._panorama(place_J[row_G], number), row_G) if len(row_G) > 1 else (None, None)
-        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, poses.heading_deg.numpy(), poses, None, part[0], ground_GHWC, row_G)
+            place_G = place_J[row_G]
+            if self.bank.plan.sighted and len(row_G) > 1:
+                sighted_GS4 = self.bank.truth[GROUND_POINTS][place_G, self._view(place_G, number)]
+            ground_GHWC, row_G = (self._panorama(place_G, number), row_G) if len(row_G) > 1 else (None, None)
+        known = poses.heading_deg.numpy(), poses, None, part[0], ground_GHWC, row_G
+        return PairBatch(drone_BHWC, satellite_BHWC, place_J, ids, *known, sighted_GS4=sighted_GS4)
 
     def pictures(self, side: Side, row_B: Rows) -> Bytes:
         """The first day's satellite picture or the first drone view of training pairs."""
@@ -119,10 +124,14 @@ class BankSource:
     def _panorama(self, place_G: Rows, number: int) -> Bytes:
         """One panorama of each place, north in its middle."""
         assert self.bank.ground is not None
-        view_G = numpy_generator(self.seed, number, "panoramas").integers(self.bank.ground.shape[1], size=len(place_G))
+        view_G = self._view(place_G, number)
         found_GHWC = np.asarray(self.bank.ground[place_G, view_G])
         heading_G = self.bank.truth[GROUND_HEADING][place_G, view_G]
         return np.stack([turned_panorama(one, -float(heading)) for one, heading in zip(found_GHWC, heading_G, strict=True)])
+
+    def _view(self, place_G: Rows, number: int) -> Rows:
+        """Which of its panoramas each place shows."""
+        return numpy_generator(self.seed, number, "panoramas").integers(self.bank.plan.panoramas, size=len(place_G))
 
     def _ground_validation(self, ground: GroundViews) -> Validation | None:
         """The first panorama of each held-out place that has one, among the first day's satellite pictures of all of them."""

@@ -19,6 +19,7 @@ from crossfix.train.ground import Facing, GroundViews, redrawn, rolled
 from crossfix.train.keys import torch_generator
 from crossfix.train.overlap import points_on_map
 from crossfix.train.panoramas import PanoramaAugment, middle, spoil, turn_together
+from crossfix.train.sightings import sighted_on_map
 from crossfix.train.source import Bytes, PairBatch, Side
 from crossfix.train.weather import weather
 
@@ -40,7 +41,8 @@ class Prepared(NamedTuple):
     ``warp_B23``: beside drone pictures, the similarities from the satellite pictures to the stored ones, see `augment`; on the CPU.
     ``drone_B23``: the same of the drone pictures. ``camera_B34``: their cameras where clouds tell them, see `PairBatch`; on the CPU.
     ``ground_GCHW``: panoramas of some pairs besides; ``ground_row_G``: which pairs. ``facing``: how they stand where they are redrawn from
-    above; ``eye_G3``: where they were taken, see `PairBatch`; both on the CPU.
+    above; ``eye_G3``: where they were taken, see `PairBatch`; both on the CPU. ``ground_points``: points that panoramas and satellite
+    pictures of their pairs show.
     """
 
     satellite_BCHW: torch.Tensor
@@ -55,6 +57,7 @@ class Prepared(NamedTuple):
     camera_B34: torch.Tensor | None = None
     facing: Facing | None = None
     eye_G3: torch.Tensor | None = None
+    ground_points: Points | None = None
 
 
 class Prepare:
@@ -88,7 +91,8 @@ class Prepare:
         camera_B34 = None if batch.camera_B34 is None else torch.from_numpy(batch.camera_B34)
         eye_G3 = None if batch.eye_G3 is None else torch.from_numpy(batch.eye_G3)
         ground_GCHW, facing = self._ground(batch, number, warp_B23)
-        known = place_J, points, neutral_JJ, warp_B23, ground_GCHW, row_G, drone_B23, camera_B34, facing, eye_G3
+        ground_points = self._ground_points(batch, number, warp_B23, facing)
+        known = place_J, points, neutral_JJ, warp_B23, ground_GCHW, row_G, drone_B23, camera_B34, facing, eye_G3, ground_points
         return Prepared(self._normalise_(satellite_BCHW), self._normalise_(query_BCHW), *known)
 
     def plain(self, picture_BHWC: Bytes, side: Side) -> torch.Tensor:
@@ -161,6 +165,15 @@ class Prepare:
             ground_GCHW = rolled(ground_GCHW, self._mirrored(batch, number)[row_G], draws("turn"))
             ground_GCHW = self._narrowed(ground_GCHW, chosen.augment, number)
         return self._normalise_(ground_GCHW.contiguous(memory_format=torch.channels_last)), facing
+
+    def _ground_points(self, batch: PairBatch, number: int, warp_B23: torch.Tensor | None, facing: Facing | None) -> Points | None:
+        """Points that panoramas redrawn from above and satellite pictures show, where the term asks for them and the source knows some."""
+        if batch.sighted_GS4 is None or facing is None or warp_B23 is None or not self.config.tokens_weight:
+            return None
+        draws = torch_generator(self.config.seed, number, "sighted")
+        found = sighted_on_map(torch.from_numpy(batch.sighted_GS4), facing, warp_B23[batch.ground_row_G], _POINTS, draws)
+        ground_GT2, satellite_GT2, seen_GT = (part.to(self.device) for part in found)
+        return Points(satellite_GT2, ground_GT2, seen_GT)
 
     def _weathered(self, img_BCHW: torch.Tensor, batch: PairBatch, number: int, purpose: str) -> torch.Tensor:
         chosen = self.config.augment

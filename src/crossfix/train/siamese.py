@@ -16,10 +16,10 @@ from torch.utils.checkpoint import checkpoint
 from crossfix.losses.contrastive import InfoNCE
 from crossfix.losses.correspondence import Correspondence
 from crossfix.models.encoder import TokenEncoder
-from crossfix.models.gengeo import GenGeo, ViewKind
+from crossfix.models.gengeo import GenGeo, Seen, ViewKind
 from crossfix.train.gather import gather
 from crossfix.train.gradcache import gradcache_step
-from crossfix.train.prepare import Prepared
+from crossfix.train.prepare import Points, Prepared
 
 
 class Siamese(nn.Module):
@@ -82,21 +82,29 @@ class Siamese(nn.Module):
         if self.ground is not None and "ground" in seen:
             row_G = batch.ground_row_G
             loss = loss + self.ground_weight * self.ground(seen["ground"].desc_BD, satellite.desc_BD[row_G], batch.place_J[row_G])
-        if self.tokens is None or batch.points is None:
-            return loss
-        points = batch.points
-        term: torch.Tensor = self.tokens(query.tok_BNC, satellite.tok_BNC, points.query_BT2, points.satellite_BT2, points.seen_BT)
-        return loss + self.tokens_weight * term
+        loss = loss + self._matched(batch.points, query, satellite)
+        if "ground" in seen:
+            loss = loss + self._matched(batch.ground_points, seen["ground"], satellite, batch.ground_row_G)
+        return loss
+
+    def _matched(self, points: Points | None, query: Seen, satellite: Seen, row_G: torch.Tensor | None = None) -> torch.Tensor:
+        """The weighted loss of tokens that show the same points; 0 where none are known."""
+        if self.tokens is None or points is None:
+            return satellite.desc_BD.new_zeros(())
+        satellite_BNC = satellite.tok_BNC if row_G is None else satellite.tok_BNC[row_G]
+        term: torch.Tensor = self.tokens(query.tok_BNC, satellite_BNC, points.query_BT2, points.satellite_BT2, points.seen_BT)
+        return self.tokens_weight * term
 
     def _ground_loss(self, batch: Prepared) -> torch.Tensor:
-        """The loss of panoramas alone, against satellite pictures whose descriptors nothing moves; 0 for a batch without any."""
+        """The loss of panoramas alone, against satellite pictures whose descriptors and tokens nothing moves; 0 for a batch without any."""
         if self.ground is None or batch.ground_GCHW is None:
             return torch.zeros((), device=batch.satellite_BCHW.device, requires_grad=True)
         row_G = batch.ground_row_G
         with torch.no_grad():
-            satellite_GD = self.model(batch.satellite_BCHW[row_G], "satellite")
-        loss: torch.Tensor = self.ground(self.model(batch.ground_GCHW, "ground"), satellite_GD, batch.place_J[row_G])
-        return loss
+            satellite = self.model.see({"satellite": batch.satellite_BCHW[row_G]})["satellite"]
+        ground = self.model.see({"ground": batch.ground_GCHW})["ground"]
+        loss: torch.Tensor = self.ground(ground.desc_BD, satellite.desc_BD, batch.place_J[row_G])
+        return loss + self._matched(batch.ground_points, ground, satellite)
 
     def compare(self, batch: Prepared, query_BD: torch.Tensor, satellite_BD: torch.Tensor) -> torch.Tensor:
         """The loss of a micro-batch's descriptors, of all processes together."""

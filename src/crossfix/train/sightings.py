@@ -127,6 +127,26 @@ def ground_sightings(
     return _some(ground_PN2, satellite_PN2, seen_PN, count, generator)
 
 
+def sighted_on_map(
+    sighted_GS4: torch.Tensor, facing: Facing, satellite_G23: torch.Tensor, count: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The same as `ground_sightings` of points that are known to be seen.
+
+    Args:
+        sighted_GS4: bearing, elevation and place in the stored satellite picture, see `PairBank.truth`.
+        facing: how the panoramas stand.
+        satellite_G23: similarities from the augmented to the stored satellite pictures.
+        count: as for `sightings`.
+        generator: likewise.
+    """
+    bearing_GS, elevation_GS = (sighted_GS4[..., axis].deg2rad() for axis in (0, 1))
+    ground_GS2, seen_GS = on_overhead(torch.stack([bearing_GS.sin(), bearing_GS.cos(), elevation_GS.tan()], 2), facing)
+    satellite_GS2 = unwarped(sighted_GS4[..., 2:], satellite_G23)
+    for point_GS2 in (ground_GS2, satellite_GS2):
+        seen_GS = seen_GS & (point_GS2.abs().amax(2) <= EDGE)  # false for NaN
+    return _some(ground_GS2, satellite_GS2, seen_GS, count, generator)
+
+
 def on_overhead(way_PN3: torch.Tensor, facing: Facing) -> tuple[torch.Tensor, torch.Tensor]:
     """Where panoramas that are redrawn as seen from above show points: the way back of `crossfix.train.ground.redrawn`.
 

@@ -47,6 +47,7 @@ class PairBatch:
         camera_B34: cameras of the drone pictures, float32, see `Built.cameras_V34`, NaN where not known; None where no cloud tells any.
         eye_G3: where the panoramas were taken, metres east and north of the middle of the place's satellite picture and above ground,
             float32, NaN where not known; None where nobody asks.
+        sighted_GS4: points of the panoramas and where the satellite squares show them, see `PairBank.truth`; None where nobody knows any.
     """
 
     query_BHWC: Bytes
@@ -61,6 +62,7 @@ class PairBatch:
     ground_row_G: Rows | None = None
     camera_B34: npt.NDArray[np.float32] | None = None
     eye_G3: npt.NDArray[np.float32] | None = None
+    sighted_GS4: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

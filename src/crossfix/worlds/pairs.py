@@ -27,7 +27,7 @@ from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.worlds.epoch import Epoch
 from crossfix.worlds.noise import keyed_rng
-from crossfix.worlds.poses import EYE_M, OpenGround
+from crossfix.worlds.pair_panoramas import GROUND_HEADING, GROUND_POINTS, HAS_GROUND, draw_panoramas
 from crossfix.worlds.regions import region_named
 from crossfix.worlds.sensor import Sensor
 from crossfix.worlds.world import World
@@ -38,10 +38,7 @@ DRONE_MARGIN = 1.375  # finer than the model's input: one ray a pixel there is a
 _WORLD_M = 1200.0
 _TEXEL_M = 0.65
 _PLACES_A_WORLD = 12
-_GROUND_SIDE_M = 260.0  # of a chip on which a panorama is a small part and no speck
-_GROUND_AWAY = 0.1  # of the chip's side: from its middle to where the panorama was taken, at most
 TRUTH = ("world_seed", "region", "side_m", "offset_east_m", "offset_north_m", "heading_deg", "pitch_deg", "height_m", "fov_deg")
-HAS_GROUND, GROUND_HEADING = "has_ground", "ground_heading_deg"
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,7 @@ class BankPlan:
         ratio: least and greatest ground span of a photo, in sides.
         panoramas: of each place that has open ground near its middle and a chip of at most 260 m.
         panorama_px: their height; they are four times as wide, 360 by 90 degrees.
+        sighted: points of each panorama of which the bank tells where on the satellite picture they lie.
     """
 
     regions: tuple[str, ...]
@@ -75,6 +73,7 @@ class BankPlan:
     ratio: tuple[float, float] = (0.65, 1.5)
     panoramas: int = field(default=0, metadata=LATER)
     panorama_px: int = field(default=64, metadata=LATER)
+    sighted: int = field(default=0, metadata=LATER)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; what no bank had before panoramas is left out where there are none."""
@@ -91,6 +90,13 @@ class BankPlan:
         return round(self.px * DRONE_MARGIN)
 
     @property
+    def truths(self) -> tuple[str, ...]:
+        """Names of the arrays that go with the pictures."""
+        if not self.panoramas:
+            return TRUTH
+        return (*TRUTH, HAS_GROUND, GROUND_HEADING, *([GROUND_POINTS] if self.sighted else []))
+
+    @property
     def worlds(self) -> int:
         """Number of worlds the places lie in."""
         return -(-self.places // _PLACES_A_WORLD)
@@ -105,7 +111,9 @@ class PairBank:
         ground: (P, G, h, 4 h, 3) uint8, mapped, any bearing in the middle; None without panoramas.
         has_ground: (P,) bool: the others' panoramas are black.
         region: (P,) names.
-        truth: arrays by the names in :data:`TRUTH`, (P,) or (P, V).
+        truth: arrays by the names in :data:`TRUTH`, (P,) or (P, V). Beside panoramas :data:`GROUND_HEADING` (P, G) and, where the plan has
+            points sighted, :data:`GROUND_POINTS` (P, G, S, 4): bearing and elevation in degrees, and where the point lies in the satellite
+            square, x right and y down, -1 to 1 between its edges; NaN where there are fewer.
         plan: what it was made from.
     """
 
@@ -128,7 +136,7 @@ class PairBank:
             fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta["plan"].items()}
             plan = BankPlan(**fields)
             with np.load(folder / "truth.npz", allow_pickle=False) as truth:
-                arrays = {name: truth[name] for name in (*TRUTH, *([HAS_GROUND, GROUND_HEADING] if plan.panoramas else []))}
+                arrays = {name: truth[name] for name in plan.truths}
             satellite = np.load(folder / "satellite.npy", mmap_mode="r", allow_pickle=False)
             drone = np.load(folder / "drone.npy", mmap_mode="r", allow_pickle=False)
             ground = np.load(folder / "ground.npy", mmap_mode="r", allow_pickle=False) if plan.panoramas else None
@@ -230,36 +238,12 @@ def _render_world(folder: Path, plan: BankPlan, number: int) -> None:
                 for name, value in zip(TRUTH[3:], row, strict=True):
                     truth[name][place, view] = value
     if plan.panoramas:
-        truth |= _panoramas(world, plan, centres, sides, number)
+        truth |= draw_panoramas(world, plan, centres, sides, SATELLITE_MARGIN, number)
     with atomic(folder / f"world-{number:05d}.npz") as file:
         np.savez(
             file, satellite=satellite, drone=drone, side_m=sides.astype(np.float32), region=np.full(count, region),
             world_seed=np.full(count, world_seed), **truth,
         )  # fmt: skip
-
-
-def _panoramas(
-    world: World, plan: BankPlan, centres: npt.NDArray[np.float64], sides: npt.NDArray[np.float64], number: int
-) -> dict[str, npt.NDArray[Any]]:
-    """Panoramas of a world's places, each of a day of its own as far as there are several; other draws than the other views'."""
-    rng = keyed_rng(plan.seed, "panoramas", number)
-    height = plan.panorama_px
-    ground = np.zeros((len(sides), plan.panoramas, height, 4 * height, 3), np.uint8)
-    has_ground, heading_deg = np.zeros(len(sides), bool), np.zeros((len(sides), plan.panoramas), np.float32)
-    open_ground: OpenGround | None = None
-    for day in range(min(2, plan.panoramas)):
-        scene = world.scene(Epoch.draw(int(rng.integers(2**31)), "photo"))
-        open_ground = open_ground or OpenGround(world, scene)
-        for place in np.flatnonzero(sides <= _GROUND_SIDE_M):
-            for view in range(day, plan.panoramas, 2):
-                spot = open_ground.around(float(centres[place, 0]), float(centres[place, 1]), _GROUND_AWAY * float(sides[place]), rng)
-                if spot is None:
-                    continue
-                up = float(world.ground_height(*spot)) + EYE_M
-                sensor, heading = Sensor.draw(int(rng.integers(2**31))), float(rng.uniform(0, 360))
-                ground[place, view] = scene.panorama(*spot, up, 4 * height, height, heading, samples=1, sensor=sensor).rgb
-                has_ground[place], heading_deg[place, view] = True, heading
-    return {"ground": ground, HAS_GROUND: has_ground, GROUND_HEADING: heading_deg}
 
 
 def _spread(count: int, side_m: tuple[float, float], rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -309,10 +293,9 @@ def _join(folder: Path, plan: BankPlan) -> None:
         "satellite": (plan.places, plan.epochs, plan.satellite_px, plan.satellite_px, 3),
         "drone": (plan.places, plan.views, plan.drone_px, plan.drone_px, 3),
     }
-    names: tuple[str, ...] = TRUTH
+    names = plan.truths
     if plan.panoramas:
         shapes["ground"] = (plan.places, plan.panoramas, plan.panorama_px, 4 * plan.panorama_px, 3)
-        names = (*TRUTH, HAS_GROUND, GROUND_HEADING)
     out = {name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape) for name, shape in shapes.items()}
     rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
     start = 0
