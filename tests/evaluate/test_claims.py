@@ -58,8 +58,12 @@ def test_every_3d_variant_with_a_wrong_twin_differs_from_it_in_nothing_else():
         assert dataclasses.replace(wrong, geolink=dataclasses.replace(wrong.geolink, clouds="right")) == right  # type: ignore[type-var]
 
 
-def test_fusion_and_its_control_differ_in_the_clouds_alone():
-    assert first_difference(FUSION["fusion"].config.to_dict(), FUSION["fusion-wrong"].config.to_dict()) == "geolink.clouds"
+def test_fusion_and_its_controls_differ_in_what_their_names_say_alone():
+    fusion = FUSION["fusion"].config
+    for name in ("wrong", "flat"):
+        other = FUSION[f"fusion-{name}"].config
+        assert dataclasses.replace(other, geolink=dataclasses.replace(other.geolink, clouds="right")) == fusion  # type: ignore[type-var]
+    assert first_difference(fusion.to_dict(), FUSION["fusion-drones"].config.to_dict()) == "geolink.terms.ground_tokens"
     assert dataclasses.replace(FUSION["fusion"].config, geolink=None) == FUSION["any-view"].config
 
 

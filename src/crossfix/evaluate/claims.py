@@ -235,19 +235,17 @@ def fusion(*, small: bool = False) -> list[Trial]:
     any_view = replace(drone, ground=GroundViews((_PX, 4 * _PX), augment=mixed))
     data = SetData("worlds-v1", "train", "g2s", (_PX, 4 * _PX), _PX, draw="place", ground_fit="overhead")
     ground = replace(drone, data=data, augment=mixed)
-    tokens = _tokens()
-    own = replace(any_view, geolink=tokens, arch=replace(drone.arch, ground_encoder=True))
-    both = replace(tokens, terms=replace(tokens.terms, ground_tokens=3.0))
+    drones_matched = _tokens()
+    matched = replace(drones_matched, terms=replace(drones_matched.terms, ground_tokens=drones_matched.terms.tokens))
+    own = replace(any_view, geolink=matched, arch=replace(drone.arch, ground_encoder=True))
     geolink = replace(_drone(_MIXVPR, small=small), geolink=GeoLinkTraining())
     return [
-        Trial("fusion", "drones and panoramas, shared SALAD clusters, tokens matched through clouds", replace(any_view, geolink=tokens)),
-        Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(tokens, clouds="wrong"))),
-        Trial("fusion-ground", "fusion, and tokens of panoramas matched through clouds, too", replace(any_view, geolink=both)),
-        Trial("fusion-ground-flat", "the same with all points on the ground", replace(any_view, geolink=replace(both, clouds="flat"))),
-        Trial("fusion-ground-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(both, clouds="wrong"))),
-        Trial("any-view", "fusion without 3D", any_view),
+        Trial("fusion", "drones and panoramas, shared SALAD clusters, tokens matched through clouds", replace(any_view, geolink=matched)),
+        Trial("fusion-flat", "the same with all points on the ground", replace(any_view, geolink=replace(matched, clouds="flat"))),
+        Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(matched, clouds="wrong"))),
+        Trial("fusion-drones", "the same with drones' tokens matched alone", replace(any_view, geolink=drones_matched)),
+        Trial("any-view", "the same without 3D", any_view),
         Trial("fusion-own", "fusion, and panoramas have an encoder of their own before the shared clusters", own),
-        Trial("fusion-ground-own", "and both", replace(own, geolink=both)),
         Trial("gengeo", "GenGeo on drones alone, told where tokens stand", drone),
         Trial("gengeo-ground", "GenGeo on panoramas alone", ground),
         Trial("geolink", "GeoLink with all of the paper's terms, drones alone", geolink),
