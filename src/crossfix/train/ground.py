@@ -92,10 +92,6 @@ class Facing:
     fov_deg_G: torch.Tensor
     middle_deg_G: torch.Tensor
 
-    def take(self, row_P: torch.Tensor) -> Facing:
-        """Of some panoramas, by their rows."""
-        return Facing(self.warp_G22[row_P], self.away_deg_G[row_P], self.fov_deg_G[row_P], self.middle_deg_G[row_P])
-
     @classmethod
     def north(cls, count: int) -> Facing:
         """Whole panoramas with north up."""
