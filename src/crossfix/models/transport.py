@@ -34,14 +34,7 @@ def transport_plan(score_BMN: torch.Tensor, dustbin: torch.Tensor, iterations: i
     Raises:
         ModelError: if tokens do not outnumber clusters.
     """
-    batch, clusters, tokens = score_BMN.shape
-    _check_outnumber(tokens, clusters)
-    with torch.autocast(score_BMN.device.type, enabled=False):
-        score_BMN = _with_dustbin(_wide(score_BMN), dustbin)
-        # Masses sum to N on both sides; working with masses instead of shares saves the published code's final rescaling by N + M.
-        log_row_M1 = score_BMN.new_zeros(clusters + 1, 1)
-        log_row_M1[-1] = math.log(tokens - clusters)
-        return _sinkhorn(score_BMN, log_row_M1, score_BMN.new_zeros(batch, 1, tokens), iterations)[:, :-1]
+    return _shares(score_BMN, dustbin, iterations)
 
 
 def balanced_plan(score_BMN: torch.Tensor, iterations: int) -> torch.Tensor:
@@ -78,14 +71,7 @@ def relaxed_plan(score_BMN: torch.Tensor, dustbin: torch.Tensor, iterations: int
     Raises:
         ModelError: if tokens do not outnumber clusters.
     """
-    batch, clusters, tokens = score_BMN.shape
-    _check_outnumber(tokens, clusters)
-    with torch.autocast(score_BMN.device.type, enabled=False):
-        score_BMN = _with_dustbin(_wide(score_BMN), dustbin)
-        log_row_M1 = score_BMN.new_zeros(clusters + 1, 1)
-        log_row_M1[-1] = math.log(tokens - clusters)
-        column_B1N = score_BMN.new_zeros(batch, 1, tokens)
-        return _sinkhorn(score_BMN, log_row_M1, column_B1N, iterations, step=rho / (rho + 1))[:, :-1]
+    return _shares(score_BMN, dustbin, iterations, step=rho / (rho + 1))
 
 
 def partial_plan(score_BMN: torch.Tensor, keep_BN: torch.Tensor, iterations: int) -> torch.Tensor:
@@ -147,6 +133,22 @@ def gated_plan(score_BMN: torch.Tensor, keep_BN: torch.Tensor, iterations: int) 
         return _sinkhorn(score_BMN, log_row_B11, gate_B1N, iterations)
 
 
+def _shares(score_BMN: torch.Tensor, dustbin: torch.Tensor, iterations: int, step: float = 1.0) -> torch.Tensor:
+    """Marginals 1 for each cluster and N - M for the dustbin, relaxed where `step` is below 1."""
+    batch, clusters, tokens = score_BMN.shape
+    if tokens <= clusters:
+        raise ModelError(
+            f"SALAD needs more tokens than clusters, got {tokens} tokens for {clusters} clusters",
+            mend="use larger pictures, an encoder with a smaller stride, or fewer clusters",
+        )
+    with torch.autocast(score_BMN.device.type, enabled=False):
+        score_BMN = _with_dustbin(_wide(score_BMN), dustbin)
+        # Masses sum to N on both sides; working with masses instead of shares saves the published code's final rescaling by N + M.
+        log_row_M1 = score_BMN.new_zeros(clusters + 1, 1)
+        log_row_M1[-1] = math.log(tokens - clusters)
+        return _sinkhorn(score_BMN, log_row_M1, score_BMN.new_zeros(batch, 1, tokens), iterations, step)[:, :-1]
+
+
 def _sinkhorn(
     score_BMN: torch.Tensor, log_row_M1: torch.Tensor, log_column_B1N: torch.Tensor, iterations: int, step: float = 1.0
 ) -> torch.Tensor:
@@ -171,11 +173,3 @@ def _wide(tensor: torch.Tensor) -> torch.Tensor:
 
 def _wide_type(tensor: torch.Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
-
-
-def _check_outnumber(tokens: int, clusters: int) -> None:
-    if tokens <= clusters:
-        raise ModelError(
-            f"SALAD needs more tokens than clusters, got {tokens} tokens for {clusters} clusters",
-            mend="use larger pictures, an encoder with a smaller stride, or fewer clusters",
-        )
