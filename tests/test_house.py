@@ -27,12 +27,13 @@ ORDER = [
     "losses",
     "geo",
     "disk",
+    "workers",
     "errors",
 ]
 
 #: Rooms that are narrower than the order: all of ours that they may import.
 ONLY = {
-    "worlds": {"disk", "data", "geo", "errors"},
+    "worlds": {"disk", "workers", "data", "geo", "errors"},
     "clouds": {"disk", "geo", "errors"},
     "data": {"disk", "geo", "errors"},
     "maps": {"disk", "geo", "errors"},
@@ -40,6 +41,7 @@ ONLY = {
     "losses": {"errors"},
     "disk": {"errors"},
     "geo": {"disk", "errors"},
+    "workers": {"errors"},
     "errors": set(),
 }
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from crossfix.models.registry import load
 from crossfix.train.config import TrainConfig
 from crossfix.train.loop import train
 from crossfix.train.opening import sample_ahead
+from crossfix.workers import worker_processes
 
 DRAWS = 10_000
 Report = Callable[[int, int], None]
@@ -176,7 +176,7 @@ def _at_once(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     if report is not None:
         report(0, len(asked))
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+    with worker_processes(jobs, torch.set_num_threads, threads) as pool:
         coming = [pool.submit(one) for one in asked]
         try:
             for count, one in enumerate(as_completed(coming), start=1):

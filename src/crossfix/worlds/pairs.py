@@ -13,9 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import numpy.typing as npt
 from crossfix.disk import LATER, atomic, plain, write_bytes
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
+from crossfix.workers import worker_processes
 from crossfix.worlds.epoch import Epoch
 from crossfix.worlds.noise import keyed_rng
 from crossfix.worlds.pair_panoramas import GROUND_HEADING, GROUND_POINTS, HAS_GROUND, draw_panoramas
@@ -201,7 +200,7 @@ def _render_missing(folder: Path, plan: BankPlan, progress: Callable[[int, int],
             if progress:
                 progress(done, plan.worlds)
         return
-    with ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn")) as pool:
+    with worker_processes(min(workers, len(missing))) as pool:
         for _ in pool.map(_render_world, [folder] * len(missing), [plan] * len(missing), missing):
             done += 1
             if progress:

@@ -7,10 +7,8 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from crossfix.errors import DataError, DiskError, InputError
+from crossfix.workers import worker_processes
 from crossfix.worlds.devices import whole_file, writing
 from crossfix.worlds.noise import keyed_rng
 from crossfix.worlds.sites import SITES_A_WORLD, Ground, Site, Studio
@@ -205,7 +204,7 @@ def _run(writer: TreeWriter, jobs: list[tuple[str, int]], workers: int) -> Itera
             _write_world(writer, *job)
             yield
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    with worker_processes(min(workers, len(jobs))) as pool:
         yield from pool.map(_write_world, [writer] * len(jobs), *zip(*jobs, strict=True))
 
 
