@@ -86,6 +86,13 @@ def test_stress_is_shown_beside_what_is_clean(tmp_path: Path, capsys: pytest.Cap
     shown = capsys.readouterr().out
     assert "under stress" in shown
     assert shown.count("weather-dark") == 5
+    assert "R@1, paper" in shown
+    assert main([*words, "--stress", "weather-dark", "--protocol", "strict"]) == 0
+    assert "R@1, paper" not in capsys.readouterr().out
+    assert main([*words, "--stress", "weather-dark", "--protocol", "university1652-sample4geo"]) == 0
+    shown = capsys.readouterr().out
+    assert "paper: Sample4Geo's evaluation of University-1652" in shown
+    assert "R@1, paper" in shown
     for wrong in ("earthquake", "shift,", ""):
         assert main([*words, "--stress", wrong]) == 2
         assert "there is no such stress" in capsys.readouterr().err

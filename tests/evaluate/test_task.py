@@ -55,6 +55,24 @@ def test_turned_copies_are_found_by_both_sides(university: University1652, tmp_p
         evaluate_dataset(RotatedHog(), university, "test", "s2d", out=tmp_path / "out")
 
 
+def test_the_papers_side_may_follow_another_script(university: University1652, tmp_path: Path):
+    """Sample4Geo's takes the distractor out: four places among four."""
+    own = evaluate_dataset(ColourHistogram(), university, "test", "d2s", stress=["weather-fog"], out=tmp_path / "own")
+    other = evaluate_dataset(ColourHistogram(), university, "test", "d2s", protocol="university1652-sample4geo", stress=["weather-fog"])
+    assert (own["junk"]["paper"], other["junk"]["paper"], other["protocol"]) == (0, 1, "university1652-sample4geo")
+    assert (own["strict"], own["data_sha256"]) == (other["strict"], other["data_sha256"])
+    for one in (own, other):
+        assert [row.keys() for row in one["stress"]] == [{"dial", "level", "side", "paper", "strict", "intervals95"}] * len(one["stress"])
+        assert all(row["paper"]["R@1"] >= row["strict"]["R@1"] for row in one["stress"])
+    assert all(one["paper"]["AP"] <= two["paper"]["AP"] for one, two in zip(own["stress"], other["stress"], strict=True))
+    assert any(one["paper"]["AP"] < two["paper"]["AP"] for one, two in zip(own["stress"], other["stress"], strict=True))
+    with pytest.raises(RunError, match="protocol"):
+        evaluate_dataset(ColourHistogram(), university, "test", "d2s", protocol="sues200", stress=["weather-fog"], out=tmp_path / "own")
+    for wrong in ("cvusa", "gtauav"):
+        with pytest.raises(InputError, match="tells right from wrong in another way than university1652"):
+            evaluate_dataset(ColourHistogram(), university, "test", "d2s", protocol=wrong)
+
+
 def test_several_descriptors_a_query_count_by_their_best(university: University1652):
     task = university.task("test", "d2s")
     gallery = np.eye(5, dtype=np.float32)

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from crossfix.cli.output import show
 from crossfix.cli.progress import bar
-from crossfix.cli.scores import chosen_sides, compared_tables, scores_table
+from crossfix.cli.scores import chosen_protocol, compared_tables, scores_table
 from crossfix.errors import InputError
+from crossfix.evaluate.report.wording import score_text
 
 if TYPE_CHECKING:
     from crossfix.evaluate.task import Measured
@@ -42,7 +43,14 @@ def evaluate(
             help="Score under stress, too: weather, heading, fov, shift, scale, occlusion, corruptions, or names of dials.",
         ),
     ] = None,
-    protocol: Annotated[str | None, typer.Option(metavar="SIDE", help="Show paper or strict alone; results always hold both.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE|NAME",
+            help="Show paper or strict alone (results always hold both), or score the paper's side by another protocol's script: "
+            "university1652-sample4geo is that of most papers on drones.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write results.json and its provenance here.")] = None,
     report: Annotated[
         Path | None,
@@ -55,7 +63,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON only.")] = False,
 ) -> None:
     """Measure a model as a benchmark's authors do (paper), and with their quirks taken out (strict), with 95 % intervals over places."""
-    sides = chosen_sides(protocol, "--protocol")
+    sides, script = chosen_protocol(protocol)
     if others and not compare:
         raise InputError("is not asked for", where=others[0], mend="say --compare to compare results, or --data to measure")
     if compare:
@@ -66,13 +74,13 @@ def evaluate(
     if data is None:
         raise InputError("there is nothing to measure on", where="--data", mend="give NAME:ROOT or a folder")
     if _is_plain(data) and report is None:
-        if split is not None or direction is not None or stress is not None or "strict" not in sides:
+        if split is not None or direction is not None or stress is not None or "strict" not in sides or script is not None:
             raise InputError(
                 "a plain folder has no splits, directions, stress and published protocol", where=data, mend="give a data set as NAME:ROOT"
             )
         _plain(data, model, out, seed, as_json)
         return
-    measured = _measure(data, model, split, direction, stress, out, report, seed)
+    measured = _measure(data, model, split, direction, stress, out, report, seed, script)
     if as_json:
         typer.echo(json.dumps(measured.results.values, indent=2))
         return
@@ -93,7 +101,15 @@ def _is_plain(data: str) -> bool:
 
 
 def _measure(
-    data: str, model: str, split: str | None, direction: str | None, stress: str | None, out: Path | None, report: Path | None, seed: int
+    data: str,
+    model: str,
+    split: str | None,
+    direction: str | None,
+    stress: str | None,
+    out: Path | None,
+    report: Path | None,
+    seed: int,
+    protocol: str | None = None,
 ) -> Measured:
     from crossfix.data.registry import DATASETS, open_dataset, parse
     from crossfix.evaluate.measurable import open_measurable
@@ -110,6 +126,7 @@ def _measure(
             dataset,
             wanted,
             cast("Any", direction or dataset.directions[0]),
+            protocol=protocol,
             stress=words,
             out=out or report,
             seed=seed,
@@ -180,16 +197,21 @@ def _print_both(results: dict[str, Any], sides: tuple[str, ...]) -> None:
     if "paper" in sides:
         typer.echo(f"paper: {results['about']}")
     if "stress" in results:
-        show(_stress_table(results))
+        show(_stress_table(results, sides))
 
 
-def _stress_table(results: dict[str, Any]) -> Table:
-    clean = results["strict"]["R@1"]
-    table = Table("dial", "level", "of", "R@1, strict", "95 % interval", "change", title="under stress")
+def _stress_table(results: dict[str, Any], sides: tuple[str, ...]) -> Table:
+    paper = "paper" in sides and bool(results["paper"])
+    strict = "strict" in sides
+    columns = (["R@1, paper", "AP, paper"] if paper else []) + (["R@1, strict", "95 % interval", "change"] if strict else [])
+    table = Table("dial", "level", "of", *columns, title="under stress")
     for row in results["stress"]:
-        value, (low, high) = row["strict"]["R@1"], row["intervals95"]["R@1"]
-        interval = f"{100 * low:.1f} to {100 * high:.1f} %"
-        table.add_row(row["dial"], f"{row['level']:g}", row["side"], f"{100 * value:.1f} %", interval, f"{100 * (value - clean):+.1f}")
+        cells = [score_text(name, row["paper"].get(name)) for name in ("R@1", "AP")] if paper else []
+        if strict:
+            value, (low, high) = row["strict"]["R@1"], row["intervals95"]["R@1"]
+            change = f"{100 * (value - results['strict']['R@1']):+.1f}"
+            cells += [score_text("R@1", value), f"{score_text('R@1', low)} to {score_text('R@1', high)}", change]
+        table.add_row(row["dial"], f"{row['level']:g}", row["side"], *cells)
     return table
 
 

@@ -26,6 +26,21 @@ def chosen_sides(text: str | None, option: str) -> tuple[str, ...]:
     return (text,)
 
 
+def chosen_protocol(text: str | None) -> tuple[tuple[str, ...], str | None]:
+    """The sides to show, and the published protocol to score by where it is not to be the set's own.
+
+    Raises:
+        InputError: for a word that is neither.
+    """
+    if text is None or text in SIDES:
+        return chosen_sides(text, "--protocol"), None
+    from crossfix.evaluate.protocols import PROTOCOLS  # takes a while: --help must not wait for it
+
+    if text not in PROTOCOLS:
+        raise InputError(f"there is no side or protocol {text!r}", where="--protocol", mend=f"use {', '.join((*SIDES, *PROTOCOLS))}")
+    return SIDES, text
+
+
 def scores_table(title: str, scores: Mapping[str, Mapping[str, float | None]], intervals95: Mapping[str, Sequence[float]]) -> Table:
     """A row a metric.
 

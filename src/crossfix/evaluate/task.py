@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from crossfix.data.dataset import Dataset, Direction, Rows, Task
 from crossfix.data.view import View
+from crossfix.errors import InputError
 from crossfix.evaluate.arrays import DescriptorSet
 from crossfix.evaluate.describe import describe_task
 from crossfix.evaluate.examples import Example, pick
@@ -73,13 +74,15 @@ def evaluate_dataset(
     split: str,
     direction: Direction,
     *,
+    protocol: str | None = None,
     stress: Sequence[str] = (),
     out: Path | None = None,
     seed: int = 0,
     progress: Report | None = None,
 ) -> dict[str, Any]:
     """Describe the images of a task with a model, and score them: the values of ``measure_dataset``, which see."""
-    return measure_dataset(model, dataset, split, direction, stress=stress, out=out, seed=seed, progress=progress).results.values
+    measured = measure_dataset(model, dataset, split, direction, protocol=protocol, stress=stress, out=out, seed=seed, progress=progress)
+    return measured.results.values
 
 
 def measure_dataset(
@@ -88,6 +91,7 @@ def measure_dataset(
     split: str,
     direction: Direction,
     *,
+    protocol: str | None = None,
     stress: Sequence[str] = (),
     out: Path | None = None,
     seed: int = 0,
@@ -101,6 +105,7 @@ def measure_dataset(
         dataset: a copy of a data set.
         split: of it.
         direction: of the task.
+        protocol: published protocol by which ``paper`` is scored, in place of the set's own: papers on one set differ in theirs.
         stress: dials, or groups of them, to score under besides, see `crossfix.evaluate.stress`.
         out: a folder for ``results.json``, ``queries.npz``, ``config.json`` and ``environment.json``; None writes nothing.
         seed: of the bootstrap and of the dials.
@@ -109,21 +114,25 @@ def measure_dataset(
 
     Returns:
         Its ``results.values`` are JSON values: data set, split, direction, protocol, ``paper`` and ``strict`` scores with ``intervals95``,
-        counts, digest of the data, model and its hash, versions, seed; under ``stress`` a list of what each dial at each level makes of the
-        strict scores.
+        counts, digest of the data, model and its hash, versions, seed; under ``stress`` a list of what each dial at each level makes of
+        both sides' scores.
 
     Raises:
-        InputError: for a split or direction that the data set does not have.
+        InputError: for a split or direction that the data set does not have, or a protocol that tells right from wrong by something else.
         DataError: where the copy is not whole, an image cannot be read, or the descriptors cannot be scored.
         RunError: where ``out`` holds results of something else.
         DiskError: where ``out`` cannot be written.
     """
     task = dataset.task(split, direction)
+    if protocol is not None:
+        task = _by_protocol(task, protocol)
     blank_Q1, blank_G1 = (np.ones((len(views), 1), np.float32) for views in (task.query, task.gallery))
     check_right(*described(task, blank_Q1, blank_G1), task.protocol or OWN)  # describing them all may take hours
     asked: dict[str, Any] = {"dataset": dataset.name, "split": split, "direction": direction}
     asked |= {"data": str(dataset.root.resolve()), "seed": seed}
     wanted = settings(stress, task)
+    if protocol is not None:
+        asked["protocol"] = protocol
     if stress:
         asked["stress"] = list(stress)
     run = None if out is None else RunFolder(out, {"model": model.model_id, "model_sha256": model.sha256, **asked})
@@ -132,12 +141,12 @@ def measure_dataset(
     record = Record(task, dataset.root)
     worst: dict[str, list[Example]] = {}
 
-    def strict(setting: Setting, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> dict[str, Any]:
-        found = score_task(task, query_QRD, gallery_GD, seed=seed, only="strict")
+    def scores(setting: Setting, query_QRD: npt.NDArray[np.float32], gallery_GD: npt.NDArray[np.float32]) -> dict[str, Any]:
+        found = score_task(task, query_QRD, gallery_GD, seed=seed)
         record.add(setting.key, found.strict_Q)
         if examples:
             worst[setting.key] = _examples(task, query_QRD, gallery_GD, found, "worst", (examples + 1) // 2)
-        return {"strict": found.strict, "intervals95": found.intervals95}
+        return {"paper": found.paper, "strict": found.strict, "intervals95": found.intervals95}
 
     query_QRD, gallery_GD = describe_task(model, task, progress, total=total)
     scored = score_task(task, query_QRD, gallery_GD, seed=seed)
@@ -163,7 +172,7 @@ def measure_dataset(
             wanted,
             query_QRD,
             gallery_GD,
-            strict,
+            scores,
             seed=seed,
             progress=None if progress is None else lambda done, _: progress(plain + done, total),
         )
@@ -171,6 +180,16 @@ def measure_dataset(
     if run is not None:
         results = replace(results, values=write_results(run.path, results))
     return Measured(task, dataset.root, results, best, worst)
+
+
+def _by_protocol(task: Task, name: str) -> Task:
+    """The task with another published protocol."""
+    mend = "leave it out"
+    if task.protocol is None:
+        raise InputError("no published protocol is for images of one's own", where=name, mend=mend)
+    if find_protocol(name).right != find_protocol(task.protocol).right:
+        raise InputError(f"tells right from wrong in another way than {task.protocol}, this set's own", where=name, mend=mend)
+    return replace(task, protocol=name)
 
 
 def _examples(
