@@ -1,4 +1,4 @@
-"""Writing files that are whole or not there, configs as JSON values, and checksums: what every room that writes needs."""
+"""Writing files that are whole or not there, reading arrays, configs as JSON values, and checksums: what every room needs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import dataclasses
 import hashlib
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from crossfix.errors import DiskError
 
@@ -133,6 +138,29 @@ def append(path: Path, line: bytes) -> None:
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_npz(file: Path | BinaryIO) -> dict[str, npt.NDArray[Any]]:
+    """All arrays of a file that ``numpy.savez`` has written, none of Python objects.
+
+    Args:
+        file: its path, or its content.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file, or a damaged one.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return read_npz(opened)
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no npz file, or one cut short")
+    file.seek(0)
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (EOFError, NotImplementedError, RuntimeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(str(error)) from error
 
 
 def sha256(path: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,12 @@ from crossfix.errors import DataError, DiskError, InputError
 def cloud() -> Cloud:
     rng = np.random.default_rng(0)
     return Cloud(rng.normal(0, 50, (40, 3)) + np.array([576_700, 5_188_150, 160]), rng.integers(0, 256, (40, 3), dtype=np.uint8), "enu")
+
+
+def _saved(save: Callable[..., None], *arrays: object, **named: object) -> bytes:
+    file = io.BytesIO()
+    save(file, *arrays, **named)
+    return file.getvalue()
 
 
 def same(a: Cloud, b: Cloud) -> bool:
@@ -130,6 +138,10 @@ HEAD = "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty floa
         ),
         ("a.ply", (HEAD + "property list uchar int k\nend_header\n").encode(), "list"),
         ("a.npz", b"PK", "npz"),
+        ("a.npz", _saved(np.save, np.zeros((2000, 3))), "no npz file"),
+        ("a.npz", _saved(np.savez, xyz=np.array([{}])), "Object arrays"),
+        ("a.npz", _saved(np.savez, points=np.zeros((2000, 3))), "no array named xyz"),
+        ("a.npz", _saved(np.savez, xyz=np.array(["a"])), "convert"),
         ("a.xyz", b"1 2 3", ".xyz"),
     ],
 )

@@ -66,11 +66,19 @@ def test_nothing_asked_for_is_refused(tmp_path: Path) -> None:
         make_pair_bank(tmp_path / "b", BankPlan(("atlantis",), 4, 1))
 
 
-def test_damage_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["drone.npy", "truth.npz"])
+def test_damage_is_reported(name: str, tmp_path: Path) -> None:
     make_pair_bank(tmp_path / "b", BankPlan(("town",), 1, 3, px=16, epochs=1, views=1), workers=1)
-    (tmp_path / "b" / "drone.npy").write_bytes(b"broken")
+    content = (tmp_path / "b" / name).read_bytes()
+    (tmp_path / "b" / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="make it again"):
         PairBank.open(tmp_path / "b")
+
+
+def test_a_damaged_world_of_an_unfinished_bank_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_render_world", lambda folder, plan, number: (folder / f"world-{number:05d}.npz").write_bytes(b"PK"))
+    with pytest.raises(DataError, match=r"world-00000\.npz.*delete it"):
+        make_pair_bank(tmp_path / "b", BankPlan(("town",), 1, 3, px=16, epochs=1, views=1), workers=1)
 
 
 def test_cameras_look_where_the_truth_says() -> None:

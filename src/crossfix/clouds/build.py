@@ -54,7 +54,8 @@ def plan_jobs(views: Iterable[tuple[str, Path]], groups: int, most: int | None =
         DataError: there are no views.
     """
     if groups < 1 or (most is not None and most < 1):
-        raise InputError(f"{groups} groups of {most} views", mend="give --groups and --views of at least 1")
+        what = f"{groups} groups of clouds" + ("" if most is None else f" of {most} views")
+        raise InputError(what, mend="give --groups and --views of at least 1")
     places: dict[str, list[Path]] = {}
     for place, path in views:
         places.setdefault(place, []).append(path)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from crossfix.clouds.cloud import Cloud, Frame, frame_named
 from crossfix.clouds.colmap_points import format_binary, format_text, parse_binary, parse_text
 from crossfix.clouds.las import format_las, parse_las
 from crossfix.clouds.ply import format_ply, parse_ply
-from crossfix.disk import write_bytes
+from crossfix.disk import read_npz, write_bytes
 from crossfix.errors import DataError, InputError
 
 POINTS_TEXT, POINTS_BINARY, NOTE = "points3D.txt", "points3D.bin", "cloud.json"
@@ -128,12 +127,14 @@ def _noted(file: Path) -> Frame:
 
 def _parse_npz(content: bytes) -> Cloud:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            xyz = arrays["xyz"].astype(np.float64)
-            rgb = arrays.get("rgb")
-            frame = str(arrays["frame"]) if "frame" in arrays else "free"
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(io.BytesIO(content))
+        xyz = arrays["xyz"].astype(np.float64)
+    except KeyError as error:
+        raise DataError("is not a cloud as npz (it holds no array named xyz)") from error
+    except (ValueError, TypeError) as error:
         raise DataError(f"is not a cloud as npz ({error})") from error
+    rgb = arrays.get("rgb")
+    frame = str(arrays["frame"]) if "frame" in arrays else "free"
     return Cloud(xyz, rgb, frame_named(frame))
 
 

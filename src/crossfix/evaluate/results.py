@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossfix.data.dataset import Task
-from crossfix.disk import sha256, write_bytes, write_json
+from crossfix.disk import read_npz, sha256, write_bytes, write_json
 from crossfix.errors import RunError
 from crossfix.evaluate.stress import Setting, image_id
 
@@ -214,11 +213,11 @@ def key_of(row: Mapping[str, Any]) -> str:
 
 def _read_facts(path: Path) -> QueryFacts:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            image, place, settings = (tuple(str(word) for word in arrays[name]) for name in ("image", "place", "settings"))
-            rank_SQ = arrays["rank"].astype(np.int32)
-            other_SQ = {name.removeprefix("m "): arrays[name].astype(np.float32) for name in arrays.files if name.startswith("m ")}
-    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = read_npz(path)
+        image, place, settings = (tuple(str(word) for word in arrays[name]) for name in ("image", "place", "settings"))
+        rank_SQ = arrays["rank"].astype(np.int32)
+        other_SQ = {name.removeprefix("m "): array.astype(np.float32) for name, array in arrays.items() if name.startswith("m ")}
+    except (KeyError, ValueError, TypeError, OSError) as error:
         raise RunError(f"cannot be read ({error})", where=path, mend=_AGAIN) from error
     shape = (len(settings), len(image))
     if len(place) != shape[1] or len(set(image)) != shape[1] or any(array.shape != shape for array in (rank_SQ, *other_SQ.values())):

@@ -279,7 +279,7 @@ def _vision_transformer(name: str, pretrained: bool | Path, timm_kwargs: dict[st
         raise ModelError(
             "not a vision transformer with patch tokens",
             where=name,
-            mend="give the stride at which a convolutional network is cut (stride=8 or 16), or another transformer",
+            mend="take another transformer, or give the stride at which a convolutional network is cut: --encoder NAME/16, or stride=16",
         )
     if timm_kwargs.get("final_norm") is False:
         net.norm = nn.Identity()

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.disk import LATER, atomic, plain, write_bytes
+from crossfix.disk import LATER, atomic, plain, read_npz, write_bytes
 from crossfix.errors import DataError, DiskError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.workers import worker_processes
@@ -134,8 +134,8 @@ class PairBank:
             meta = json.loads((folder / "meta.json").read_text())
             fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in meta["plan"].items()}
             plan = BankPlan(**fields)
-            with np.load(folder / "truth.npz", allow_pickle=False) as truth:
-                arrays = {name: truth[name] for name in plan.truths}
+            truth = read_npz(folder / "truth.npz")
+            arrays = {name: truth[name] for name in plan.truths}
             satellite = np.load(folder / "satellite.npy", mmap_mode="r", allow_pickle=False)
             drone = np.load(folder / "drone.npy", mmap_mode="r", allow_pickle=False)
             ground = np.load(folder / "ground.npy", mmap_mode="r", allow_pickle=False) if plan.panoramas else None
@@ -299,13 +299,17 @@ def _join(folder: Path, plan: BankPlan) -> None:
     rows: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
     start = 0
     for number in range(plan.worlds):
-        with np.load(folder / f"world-{number:05d}.npz", allow_pickle=False) as shard:
-            stop = start + len(shard["side_m"])
-            for name, array in out.items():
-                array[start:stop] = shard[name]
-            for name in names:
-                rows[name].append(shard[name])
-            start = stop
+        path = folder / f"world-{number:05d}.npz"
+        try:
+            shard = read_npz(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"no readable views of a world ({error})", where=path, mend="delete it and make the bank again") from error
+        stop = start + len(shard["side_m"])
+        for name, array in out.items():
+            array[start:stop] = shard[name]
+        for name in names:
+            rows[name].append(shard[name])
+        start = stop
     for array in out.values():
         array.flush()
     with atomic(folder / "truth.npz") as file:
