@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tests.data.lab_tree import write_lab
 
 from crossfix.clouds.cloud import Cloud
@@ -32,6 +33,12 @@ def town(place: int, group: int = 0, points: int = POINTS) -> Cloud:
     cell = np.clip(((xy + 90) / 30).astype(int), 0, 5)
     z = heights[cell[:, 0], cell[:, 1]] + rng.normal(0, 0.2, points)
     return Cloud(np.column_stack([xy, z]), rng.integers(0, 256, (points, 3), dtype=np.uint8), "enu")
+
+
+def camera_axes(down_deg: float) -> npt.NDArray[np.float64]:
+    """From east, north and up to right, down and forward of a camera that looks north and so far down."""
+    sin, cos = np.sin(np.radians(down_deg)), np.cos(np.radians(down_deg))
+    return np.array([[1, 0, 0], [0, -sin, -cos], [0, cos, -sin]])
 
 
 def write_town(folder: Path, name: str, group: int, cloud: Cloud, cameras: dict[str, list[float]] | None = None) -> Path:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from crossfix.clouds.align import Similarity, level, umeyama
+from crossfix.clouds.align import Similarity, level, umeyama, upright
+from crossfix.clouds.cloud import Cloud
 from crossfix.errors import DataError
+from lab_clouds import camera_axes
 
 
 def some(seed: int) -> Similarity:
@@ -99,3 +103,12 @@ def test_a_town_turned_any_way_is_laid_level_with_its_towers_up(seed: int, with_
 def test_a_level_cloud_keeps_its_heading() -> None:
     turn = level(town(np.random.default_rng(0)))
     np.testing.assert_allclose(turn, np.eye(3), atol=0.01)
+
+
+@pytest.mark.parametrize("down_deg", [35, 60, 90])
+def test_a_cloud_in_a_cameras_axes_is_laid_level_and_others_stay(down_deg: float):
+    own = Cloud(town(np.random.default_rng(3)), None, "enu")
+    turned = upright(dataclasses.replace(own, xyz_N3=own.xyz_N3 @ camera_axes(down_deg).T, frame="free"))
+    assert turned.frame == "level"
+    assert np.corrcoef(turned.xyz_N3[:, 2], own.xyz_N3[:, 2])[0, 1] > 0.98
+    assert upright(own) is own

@@ -22,6 +22,7 @@ from crossfix.train.recipes import recipe
         ({"radius_m": -1.0}, "radius_m is -1.0; give 0 or more"),
         ({"teacher_steps": 5}, "teacher_steps are for a frozen teacher"),
         ({"teacher": "frozen"}, "the frozen teacher would teach random numbers"),
+        ({"teacher": "frozen", "points": PointConfig(kind="grid")}, "random numbers; .* experts = 0"),
         ({"terms": TermsConfig(cross=0.0, intra=0.0)}, "without clouds would teach nothing"),
         ({"terms": TermsConfig(heights=1.0)}, "give satellite_side_m"),
         ({"terms": TermsConfig(heights=1.0), "satellite_side_m": 180.0, "clouds": "none"}, "the term heights needs clouds"),
@@ -33,7 +34,7 @@ def test_what_makes_no_sense_is_one_sentence(change: dict, says: str):
 
 
 def test_frozen_teachers_without_parameters_need_no_steps():
-    assert GeoLinkTraining(teacher="frozen", points=PointConfig(kind="grid")).teacher_steps == 0
+    assert GeoLinkTraining(teacher="frozen", points=PointConfig(kind="grid", experts=0)).teacher_steps == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +137,17 @@ def test_places_without_a_cloud_show_no_points(tmp_path: Path):
     terms = first_terms(tmp_path / "run")
     assert 0 < terms["clouds"] < 8
     assert np.isfinite(terms["ground_tokens"])
+
+
+def test_batches_of_places_without_any_cloud_train_on_pictures(tmp_path: Path, lab: Path):
+    training = [f"train-{number + 1:05d}" for number in range(12)]
+    training = sorted(training, key=lambda place: hashlib.blake2b(place.encode()).digest())[TINY.held_out :]
+    for place in training[:2]:
+        shutil.copytree(lab / f"clouds/train/{place}_group0", tmp_path / "few" / f"{place}_group0")
+    train(dataclasses.replace(TINY, batch=2, steps=12), tmp_path / "run", root=lab, clouds=tmp_path / "few", workers=1)
+    steps = [json.loads(line)["terms"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines() if "terms" in line]
+    assert {terms["clouds"] for terms in steps} >= {0.0, 1.0}
+    assert all(("ground_tokens" in terms) == (terms["clouds"] > 0) for terms in steps)
 
 
 def test_what_cannot_be_matched_is_one_sentence(tmp_path: Path):

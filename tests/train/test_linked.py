@@ -17,6 +17,7 @@ from torch.nn.functional import affine_grid
 
 from crossfix.cli import main
 from crossfix.clouds.degrade import Dials
+from crossfix.clouds.files import NOTE
 from crossfix.errors import DataError, InputError, RunError
 from crossfix.losses.geolink import TermsConfig
 from crossfix.models.folder import load_model
@@ -316,6 +317,12 @@ def test_what_cannot_be_trained_is_one_sentence(lab: Path, tmp_path: Path, monke
         train(dataclasses.replace(TINY, geolink=None), tmp_path / "run", root=lab, clouds=lab / "clouds/train")
     with pytest.raises(DataError, match="0 training places have two clouds"):
         train(linked(teacher="frozen", teacher_steps=2, group=0), tmp_path / "teacher", root=lab, workers=1)
+    shutil.copytree(lab / "clouds/train", tmp_path / "free")
+    for note in (tmp_path / "free").glob(f"*/{NOTE}"):
+        note.unlink()
+    for change in ({"terms": TermsConfig(heights=1.0), "satellite_side_m": 180.0}, {"clouds": "flat"}):
+        with pytest.raises(DataError, match=r"no cloud is in metres about its place, as (heights|flat clouds) want them"):
+            train(linked(**change), tmp_path / "metres", root=lab, clouds=tmp_path / "free", workers=1)
     unequal = dataclasses.replace(POINTS, experts=0)
     with pytest.raises(InputError, match="give the 3D branch experts"):
         train(linked(points=unequal), tmp_path / "unequal", root=lab, workers=1)

@@ -11,13 +11,13 @@ import torch
 
 from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.degrade import Dials
-from crossfix.clouds.files import read_cloud, write_cloud
+from crossfix.clouds.files import NOTE, POINTS_BINARY, POINTS_TEXT, read_cloud, write_cloud
 from crossfix.errors import DataError
 from crossfix.models.point_branch import PointConfig
 from crossfix.models.point_groups import make_table, table_length
 from crossfix.train.geolink import GeoLinkTraining
 from crossfix.train.training_clouds import CloudDraw, FoundClouds, TrainingClouds, sampled
-from lab_clouds import POINTS, town, write_town
+from lab_clouds import POINTS, camera_axes, town, write_town
 
 PLACES = tuple(f"p{number}" for number in range(6))
 CHOSEN = GeoLinkTraining(points=PointConfig(points=64, centres=(16, 8), growth=(2, 2), blocks=(0, 1), neighbours=4))
@@ -105,7 +105,7 @@ def test_metres_of_a_cloud_that_knows_none_and_colours_of_one_without(folder: Pa
     found = take(folder, dataclasses.replace(CHOSEN, radius_m=100.0)).report
     assert found["unusable_first"] == ["p0_group0/points3D.txt: is of frame free, which knows no metres"]
     clouds = take(folder)
-    assert clouds.report["frames"] == {"free": 1, "enu": 9}
+    assert clouds.report["frames"] == {"level": 1, "enu": 9}
     drawn = clouds.take(np.array([0, 1]), np.array([0, 1]))
     assert drawn.north_P.tolist() == [False, True]
     assert drawn.xyz_PN3[0].isnan().all()
@@ -129,6 +129,34 @@ def test_a_copy_elsewhere_has_the_same_fingerprint(folder: Path, tmp_path: Path)
     assert FoundClouds.of(tmp_path / "moved", PLACES, None).fingerprint == first.fingerprint
     write_town(tmp_path / "moved", "p5", 0, town(5))
     assert FoundClouds.of(tmp_path / "moved", PLACES, None).fingerprint != first.fingerprint
+
+
+def test_another_cloud_of_as_many_bytes_and_another_frame_have_another_fingerprint(folder: Path):
+    file = folder / "p0_group0" / POINTS_BINARY
+    prints, sizes = set(), set()
+    (folder / "p0_group0" / POINTS_TEXT).unlink()
+    for place in (0, 1):
+        write_cloud(file, town(place))
+        sizes.add(file.stat().st_size)
+        prints.add(FoundClouds.of(folder, PLACES, None).fingerprint)
+    file.with_name(NOTE).unlink()
+    prints.add(FoundClouds.of(folder, PLACES, None).fingerprint)
+    assert (len(sizes), len(prints)) == (1, 3)
+
+
+def test_clouds_in_the_axes_of_a_camera_are_laid_level(folder: Path):
+    """As the authors' are: x right, y down, z along the view, of a camera that looks down obliquely."""
+    own = town(0)
+    write_town(folder, "p0", 0, dataclasses.replace(own, xyz_N3=own.xyz_N3 @ camera_axes(60).T, frame="free"))
+    clouds = take(folder)
+    height = clouds.pts_MNC[0, :, 2] * clouds.radius_M[0]
+    assert float(height.max() - height.min()) < np.ptp(own.xyz_N3[:, 2]) + 8 < 60, "along the camera's axis it is some 160"
+
+
+@pytest.mark.parametrize("points", [1, 2, 5])
+def test_a_cloud_of_next_to_no_points_is_counted(points: int, folder: Path):
+    write_town(folder, "p0", 0, dataclasses.replace(town(0, points=points), frame="free"))
+    assert take(folder).report["unusable"] == 1
 
 
 def number_of(drawn, clouds: TrainingClouds) -> list[int]:
@@ -159,6 +187,9 @@ def test_wrong_clouds_are_always_another_places_and_always_the_same(folder: Path
     for number in range(10):
         got = number_of(draw(np.array([0, 1, 2, 4]), number), clouds)
         assert [one // 2 for one in got] == [draw.giver[place] for place in (0, 1, 2, 4)]
+    astray = draw.astray(np.array([0, 1, 2, 3, 4, 5]))
+    assert len(set(astray.tolist())) == 5, "of held-out places and those without clouds nothing is told"
+    assert not CloudDraw(clouds, PLACES, np.arange(6), seed=3).astray(np.arange(6)).any()
     assert len({tuple(CloudDraw(clouds, PLACES, np.arange(6), seed, wrong=True).giver.values()) for seed in range(9)}) > 3
 
 

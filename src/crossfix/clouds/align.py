@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.clouds.cloud import Points
+from crossfix.clouds.cloud import Cloud, Points
 from crossfix.errors import DataError
 
 _ROUNDS = 5
@@ -112,3 +112,8 @@ def level(xyz_N3: Points, seen_from_N3: Points | None = None) -> Points:
     x = axis - (axis @ z) * z
     x /= np.linalg.norm(x)
     return np.stack([x, np.cross(z, x), z])
+
+
+def upright(cloud: Cloud) -> Cloud:
+    """A cloud whose z points up: one of frame "free" is laid level, see `level`, without cameras; others are as they are."""
+    return replace(cloud, xyz_N3=cloud.xyz_N3 @ level(cloud.xyz_N3).T, frame="level") if cloud.frame == "free" else cloud

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from crossfix.clouds.align import level
+from crossfix.clouds.align import upright
 from crossfix.clouds.cloud import Cloud, Colours, Points
 from crossfix.errors import InputError
 
@@ -50,7 +50,7 @@ def draw(cloud: Cloud, *, px: int = 640, shade: Shade | None = None, title: str 
     """
     if px < 64:
         raise InputError(f"a picture of {px} pixels", mend="give at least 64")
-    xyz, rgb = _upright(cloud), _colours(cloud, shade)
+    xyz, rgb = upright(cloud).xyz_N3, _colours(cloud, shade)
     sheet = Image.new("RGB", (2 * px, px + _CAPTION_PX), _BACKGROUND)
     for number, side in enumerate((_OBLIQUE, _ABOVE)):
         sheet.paste(Image.fromarray(_view(xyz, rgb, (px, px), *side)), (number * px, _CAPTION_PX))
@@ -76,14 +76,10 @@ def draw_sheet(clouds: Sequence[tuple[str, Cloud]]) -> bytes:
     pen = ImageDraw.Draw(sheet)
     for number, (name, cloud) in enumerate(clouds):
         left, top = number % _COLUMNS * wide, number // _COLUMNS * high
-        picture = _view(_upright(cloud), _colours(cloud, None), _TILE_PX, *_OBLIQUE)
+        picture = _view(upright(cloud).xyz_N3, _colours(cloud, None), _TILE_PX, *_OBLIQUE)
         sheet.paste(Image.fromarray(picture), (left, top + _CAPTION_PX))
         pen.text((left + 6, top + 4), f"{name}: {len(cloud):,} points", _INK)
     return _png(sheet)
-
-
-def _upright(cloud: Cloud) -> Points:
-    return cloud.xyz_N3 @ level(cloud.xyz_N3).T if cloud.frame == "free" else cloud.xyz_N3
 
 
 def _colours(cloud: Cloud, shade: Shade | None) -> Colours:
@@ -91,7 +87,7 @@ def _colours(cloud: Cloud, shade: Shade | None) -> Colours:
         raise InputError("this cloud has no colours", mend="draw it by height")
     if shade != "height" and cloud.rgb_N3 is not None:
         return cloud.rgb_N3
-    height = _upright(cloud)[:, 2]
+    height = upright(cloud).xyz_N3[:, 2]
     low, high = np.quantile(height, [0.01, 0.99])
     share = np.clip((height - low) / max(high - low, 1e-12), 0, 1) * (len(_HEIGHTS) - 1)
     return np.stack([np.interp(share, range(len(_HEIGHTS)), channel) for channel in _HEIGHTS.T], axis=1).astype(np.uint8)

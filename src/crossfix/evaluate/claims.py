@@ -242,7 +242,9 @@ def fusion(*, small: bool = False) -> list[Trial]:
     return [
         Trial("fusion", "drones and panoramas, shared SALAD clusters, tokens matched through clouds", replace(any_view, geolink=matched)),
         Trial("fusion-flat", "the same with all points on the ground", replace(any_view, geolink=replace(matched, clouds="flat"))),
-        Trial("fusion-wrong", "the same with clouds of other places", replace(any_view, geolink=replace(matched, clouds="wrong"))),
+        Trial(
+            "fusion-wrong", "the same with other places' clouds and bearings", replace(any_view, geolink=replace(matched, clouds="wrong"))
+        ),
         Trial("fusion-drones", "the same with drones' tokens matched alone", replace(any_view, geolink=drones_matched)),
         Trial("any-view", "the same without 3D", any_view),
         Trial("fusion-own", "fusion, and panoramas have an encoder of their own before the shared clusters", own),

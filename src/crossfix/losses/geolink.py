@@ -112,6 +112,11 @@ class TermsConfig:
         """Whether any term looks at clouds' descriptors."""
         return any((self.points, self.mi, self.relation, self.predict))
 
+    @property
+    def in_metres(self) -> tuple[str, ...]:
+        """Those of the terms that ask where on the map a cloud's points lie."""
+        return tuple(name for name in ("heights", "tokens", "ground_tokens") if getattr(self, name))
+
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON values."""
         return asdict(self)

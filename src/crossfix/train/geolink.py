@@ -21,6 +21,7 @@ class GeoLinkTraining:
 
     * A place has one row in a batch and one of its clouds, drawn for each batch. The published code makes three rows of a place, one a
       cloud, which are each other's false negatives when they meet.
+    * Clouds of frame "free", as the authors publish theirs, are laid level, so that heights are heights.
     * A cloud is sampled once and keeps its points: drawn anew at each step, its neighbour tables would cost more than the branch.
     * Pictures that are mirrored have their cloud mirrored; published clouds are not. Clouds whose north is known (frame "enu") are turned
       with the satellite picture; where it is not known they stay as they lie.
@@ -30,11 +31,12 @@ class GeoLinkTraining:
         points: the 3D branch.
         terms: the objective; it takes the place of the config's contrastive loss, its temperature and label smoothing.
         teacher: "joint": the 3D branch learns with the pictures, as published. "frozen": it does not.
-        teacher_steps: steps in which a frozen teacher is trained before, on clouds alone; 0 for encoders without parameters.
+        teacher_steps: steps in which a frozen teacher is trained before, on clouds alone; 0 for encoders without parameters, which take no
+            experts then.
         teacher_rate: learning rate of these.
-        clouds: "right"; "wrong": every place has another's, always the same one, and its drones' cameras: the control that must not help;
-            "flat": all points lie at the height of the ground at the place, which leaves what the cameras tell; "none": the terms that
-            need no cloud.
+        clouds: "right"; "wrong": every place has another's, always the same one, and its drones' cameras, and its panoramas are told to
+            face another way: the control that must not help; "flat": all points lie at the height of the ground at the place, which
+            leaves what the cameras tell; "none": the terms that need no cloud.
         group: number of the one cloud of a place that is used; None draws one of all.
         without: a place that has no cloud to use trains on its pictures alone ("2d"), or does not train ("leave out").
         sampling: of a cloud's points: "farthest" as published, "random" without preference, which keeps away from outliers.
@@ -79,11 +81,13 @@ class GeoLinkTraining:
                 raise InputError(f"{name} is {getattr(self, name)}", where=_WHERE, mend="give 0 or more")
         if self.teacher_steps and (self.teacher == "joint" or self.points.kind != "pn" or self.clouds == "none"):
             raise InputError("teacher_steps are for a frozen teacher of kind pn with clouds", where=_WHERE, mend="give 0")
-        if self.teacher == "frozen" and self.points.kind == "pn" and self.clouds != "none" and not self.teacher_steps:
-            raise InputError("the frozen teacher would teach random numbers", where=_WHERE, mend="give teacher_steps, or take kind grid")
+        random = not self.teacher_steps if self.points.kind == "pn" else self.points.experts > 0
+        if self.teacher == "frozen" and self.clouds != "none" and random:
+            mend = "give a teacher of kind pn teacher_steps, or take kind grid or nn with experts = 0"
+            raise InputError("the frozen teacher would teach random numbers", where=_WHERE, mend=mend)
         if not (self.terms.cross or self.terms.intra):
             raise InputError("batches without clouds would teach nothing", where=_WHERE, mend="give cross or intra a weight")
-        placed = next((name for name in ("heights", "tokens", "ground_tokens") if getattr(self.terms, name)), None)
+        placed = self.terms.in_metres
         if placed and (self.clouds == "none" or not self.satellite_side_m):
-            what = f"the term {placed} needs clouds, and the ground that a satellite picture spans"
+            what = f"the term {placed[0]} needs clouds, and the ground that a satellite picture spans"
             raise InputError(what, where=_WHERE, mend="give satellite_side_m")

@@ -117,8 +117,8 @@ class LinkBatches:
             made = made._replace(satellite_heights=self._heights(drawn, warp_P23, len(place_J)))
         if self._chosen.terms.tokens and batch.camera_B34 is not None:
             made = made._replace(sightings=self._sightings(drawn, batch, number))
-        if self._chosen.terms.ground_tokens and batch.eye_G3 is not None:
-            made = made._replace(ground_sightings=self._ground_sightings(drawn, batch, number))
+        if self._chosen.terms.ground_tokens and batch.eye_G3 is not None and len(drawn.row_P):
+            made = made._replace(ground_sightings=self._ground_sightings(drawn, batch, self._draw.astray(place_J), number))
         return made
 
     def _heights(self, drawn: Drawn, warp_P23: torch.Tensor, pairs: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,7 +137,9 @@ class LinkBatches:
         drone_PT2, satellite_PT2, seen_PT = (part.to(self._device) for part in found)
         return drone_PT2, satellite_PT2, seen_PT
 
-    def _ground_sightings(self, drawn: Drawn, batch: Prepared, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _ground_sightings(
+        self, drawn: Drawn, batch: Prepared, astray_J: torch.Tensor, number: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Of each panorama; those of places without a cloud show no point."""
         assert batch.eye_G3 is not None
         assert batch.facing is not None
@@ -149,7 +151,8 @@ class LinkBatches:
         xyz_GN3 = torch.where((cloud_G < 0)[:, None, None], torch.nan, drawn.xyz_PN3[cloud_G])
         draws = torch_generator(self._seed, number, "sightings from the ground")
         side_m = self._chosen.satellite_side_m
-        found = ground_sightings(xyz_GN3, batch.eye_G3, batch.facing, batch.warp_B23[row_G], side_m, _SIGHTINGS, draws)
+        facing = replace(batch.facing, away_deg_G=batch.facing.away_deg_G + astray_J[row_G])
+        found = ground_sightings(xyz_GN3, batch.eye_G3, facing, batch.warp_B23[row_G], side_m, _SIGHTINGS, draws)
         ground_GT2, satellite_GT2, seen_GT = (part.to(self._device) for part in found)
         return ground_GT2, satellite_GT2, seen_GT
 

@@ -132,6 +132,9 @@ def _add_clouds(config: TrainConfig, chosen: GeoLinkTraining, source: DatasetSou
     if chosen.terms.ground_tokens:
         source.find_eyes()
     how = {"wrong": chosen.clouds == "wrong", "flat": chosen.clouds == "flat"}
+    if (chosen.terms.in_metres or chosen.clouds == "flat") and not clouds.metres_M.any():
+        what = f"no cloud is in metres about its place, as {' and '.join(chosen.terms.in_metres) or 'flat clouds'} want them"
+        raise DataError(what, where=folder, mend="train without, or on clouds of worlds")
     try:
         source.clouds = CloudDraw(clouds, source.places, source.place_N, config.seed, **how, cameras=cameras)
     except DataError as error:

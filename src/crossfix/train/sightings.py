@@ -172,7 +172,7 @@ def in_sight(way_PN3: torch.Tensor) -> torch.Tensor:
     """Which points nothing nearer hides, as far as the points themselves tell.
 
     The horizon is cut into sectors. Of two points of one sector the nearer hides the farther unless that rises above it. Of a sparse cloud
-    in sectors of ten degrees this hides too much rather than too little.
+    in sectors of ten degrees this hides too much rather than too little; between high houses it lets through what they hide, too.
 
     Args:
         way_PN3: from the camera to each point: east, north, up. NaN is out of sight.

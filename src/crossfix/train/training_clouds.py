@@ -21,9 +21,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from crossfix.clouds.align import upright
 from crossfix.clouds.cloud import Cloud
 from crossfix.clouds.degrade import degrade
-from crossfix.clouds.files import read_cloud
+from crossfix.clouds.files import NOTE, read_cloud
 from crossfix.clouds.layout import find_clouds
 from crossfix.clouds.sampling import keyed_rng, sample, to_unit_sphere
 from crossfix.disk import write_bytes
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from crossfix.train.cameras import ViewCameras
 
 Report = Callable[[int, int], None]
+_END_BYTES = 1 << 14
 _NAMED = 5  # clouds that cannot be used, in the results by name
 _TABLES = 64  # made at a time
 _SPOILT_POINTS = 30_000  # at most are left of a cloud that is spoilt
@@ -102,7 +104,7 @@ class CloudDraw:
         places: name of each place by its number.
         training: numbers of the places that train; wrong clouds are theirs as well.
         seed: keys every draw.
-        wrong: each place is given another's clouds and cameras, always the same place's.
+        wrong: each place is given another's clouds and cameras, always the same place's; its panoramas face as another's do.
         flat: all points lie at the height of the ground at their place: what stands there is not told.
         cameras: of the views that the clouds were made of; None where nobody asks for them.
 
@@ -129,11 +131,13 @@ class CloudDraw:
                 f"{len(having)} of {len(np.unique(training))} training places have a cloud that can be used",
                 mend="build them with: crossfix clouds build",
             )
-        giver = np.arange(len(having))
+        giver, astray_H = np.arange(len(having)), np.zeros(len(having))
         if wrong:  # one cycle through all of them: nobody has its own
             order = numpy_generator(seed, 0, "wrong clouds").permutation(len(having))
             giver[order] = np.roll(order, 1)
+            astray_H = numpy_generator(seed, 0, "wrong bearings").uniform(0, 360, len(having))
         self.giver: dict[int, int] = {number: having[other] for number, other in zip(having, giver, strict=True)}
+        self._astray_deg = dict(zip(having, astray_H.tolist(), strict=True))
         self._rows = {number: clouds.rows[places[other]] for number, other in self.giver.items()}
 
     def __call__(self, place_J: Rows, number: int) -> Drawn:
@@ -156,6 +160,14 @@ class CloudDraw:
             if camera_34 is not None:
                 found[row] = camera_34
         return found
+
+    def astray(self, place_J: Rows) -> torch.Tensor:
+        """By how many degrees (J,) panoramas are told to face another way than they do.
+
+        Clouds alone do not make a wrong control from the ground: all panoramas stand at one height, so that where nothing stands in the way
+        a bearing and an elevation lead to the same spot whoever's cloud is asked.
+        """
+        return torch.tensor([self._astray_deg.get(number, 0.0) for number in place_J.tolist()])
 
     def _flattened(self, drawn: Drawn, chosen_P: torch.Tensor) -> Drawn:
         ground_P = -self.clouds.centre_M3[chosen_P, 2] / self.clouds.radius_M[chosen_P]
@@ -181,7 +193,7 @@ class FoundClouds:
         folder: of all.
         files: by place.
         missing: places without any.
-        fingerprint: digest of names and sizes, the same for a copy elsewhere.
+        fingerprint: digest of names, sizes, first and last bytes, and notes, the same for a copy elsewhere.
     """
 
     folder: Path
@@ -204,9 +216,28 @@ class FoundClouds:
         if not files:
             what = f"holds no cloud of the {len(places)} places" + ("" if group is None else f" in group {group}")
             raise DataError(what, where=folder, mend="build them with crossfix clouds build, or say where they are with --clouds")
-        named = [f"{file.relative_to(folder).as_posix()} {file.stat().st_size}\n" for some in files.values() for file in some]
+        digests = sorted(f"{file.relative_to(folder).as_posix()} {_digest(file)}\n" for some in files.values() for file in some)
         missing = tuple(place for place in places if place not in files)
-        return cls(folder, files, missing, hashlib.sha256("".join(sorted(named)).encode()).hexdigest())
+        return cls(folder, files, missing, hashlib.sha256("".join(digests).encode()).hexdigest())
+
+
+def _digest(file: Path) -> str:
+    """Tells a cloud from another of as many points without reading all of it; its note says in which frame it is.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    note, digest = file.with_name(NOTE), hashlib.sha256()
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            digest.update(opened.read(_END_BYTES))
+            opened.seek(max(0, size - _END_BYTES))
+            digest.update(opened.read())
+        digest.update(note.read_bytes() if note.is_file() else b"")
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=file, mend="build it again, or take it away") from error
+    return f"{size} {digest.hexdigest()}"
 
 
 def sampled(
@@ -235,7 +266,7 @@ def sampled(
 def _key(found: FoundClouds, config: GeoLinkTraining) -> str:
     points = config.points
     what = {
-        "version": 1,
+        "version": 2,
         "files": found.fingerprint,
         "places": [*found.files, None, *found.missing],
         "points": [points.kind == "grid", points.points, points.centres, points.neighbours, points.colour],
@@ -328,6 +359,7 @@ def _sample_one(file: Path, config: GeoLinkTraining) -> _One | DataError:
             return DataError("has no colours, and the 3D branch wants them", mend="build it again, or train without colour")
         if config.radius_m and cloud.frame != "enu":
             return DataError(f"is of frame {cloud.frame}, which knows no metres", mend="train with radius_m = 0")
+        cloud = upright(cloud)  # heights count along z
         if config.spoil is not None:
             cloud = degrade(cloud, config.spoil, _SPOILT_POINTS, keyed_rng(config.sample_seed, "spoil", key))
         return _points(cloud, config, key)

@@ -1,7 +1,8 @@
 """GeoLink on its three data sets: CV-Cities' network, taught by point clouds of the training places, and used without any.
 
 Train after ``crossfix clouds build ROOT --data NAME --backend vggt`` (or colmap), or on the authors' own clouds, which are found where
-they lie. The saved model is the 2D network alone. The paper trains on one set and tests on another; `transfers` lists its six.
+they lie (and laid level: their axes are the first camera's). The saved model is the 2D network alone. The paper trains on one set and
+tests on another; `transfers` lists its six.
 
 What it leaves open, or its published code contradicts, is decided here; `GeoLinkTraining`, `TermsConfig` and `PointConfig` say more:
 
@@ -16,8 +17,9 @@ What it leaves open, or its published code contradicts, is decided here; `GeoLin
 * A place gives one drone picture, one satellite picture and one cloud to a batch, all three drawn anew: the published loader takes the
   first file of a folder for all 40 epochs, once a cloud. Epochs are such that as many pairs are seen as there, of DenseUAV a 13th.
 * SUES-200 trains on pictures and clouds from 300 m, the height for which the authors name clouds.
-* Satellite pictures are turned by any angle, drone pictures next to none; clouds are turned and mirrored with the satellite picture where
-  their north is known. AdamW and rates as cvcities-university1652: against it 3D is the only difference but for batch and epochs.
+* Satellite pictures are turned by any angle, drone pictures next to none; clouds are mirrored with the satellite picture, and turned with
+  it where their north is known. AdamW and rates as cvcities-university1652: against it 3D, the contrast within each view (which needs no
+  3D), batch and epochs differ.
 * A place without a usable cloud trains on its pictures; how many did stands in results.json.
 * Which weights are kept: the best on places held out of the training split. The authors choose on the target's test set.
 * Tests: ``crossfix evaluate --protocol university1652-sample4geo``: the paper takes distractors out on all three sets (their gallery is
