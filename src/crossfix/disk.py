@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -36,9 +37,9 @@ def disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(
-            f"cannot be written ({error.strerror or error})", where=path, mend="free some space or choose another place, then run it again"
-        ) from error
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        mend = "free some space or choose another place, then run it again" if full else "choose another place, or mend this one"
+        raise DiskError(f"cannot be written ({error.strerror or error})", where=path, mend=mend) from error
 
 
 def part_of(path: Path) -> Path:

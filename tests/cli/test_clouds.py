@@ -58,6 +58,9 @@ def test_build_check_and_view(written: Path, tmp_path: Path, capsys: pytest.Capt
         (["--backend", "world", "--noise-m", "-1"], "noise of -1"),
         (["--backend", "world", "--groups", "0"], "0 groups"),
         (["--backend", "world", "--split", "night"], "night"),
+        (["--backend", "world", "--dense"], "--dense is for clouds by colmap, not by world"),
+        (["--backend", "colmap", "--noise-m", "0"], "--noise-m is for clouds by world, not by colmap"),
+        (["--backend", "colmap", "--no-sky"], "--sky is for clouds by vggt, not by colmap"),
     ],
 )
 def test_what_cannot_be_built_is_told_in_a_sentence(

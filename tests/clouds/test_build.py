@@ -96,6 +96,32 @@ def test_a_cloud_of_before_cameras_were_kept_is_made_again(tmp_path: Path) -> No
     assert maker.made == ["0002_group0"]
 
 
+def test_damaged_clouds_and_notes_are_made_again(tmp_path: Path) -> None:
+    jobs = plan_jobs(VIEWS, 3)
+    report = build_clouds(tmp_path / "c", jobs, Maker())
+    points, note, rest = (tmp_path / "c" / f"000{place}_group0" for place in (1, 2, 3))
+    text = (points / "points3D.txt").read_text().splitlines(keepends=True)
+    (points / "points3D.txt").write_text("".join(text[:-700]))  # cut between two lines: a whole cloud to any reader
+    (note / "cloud.json").write_text("{")
+    (rest / "cloud.json").write_text("{}")
+    maker = Maker()
+    again = build_clouds(tmp_path / "c", jobs, maker)
+    assert maker.made == ["0001_group0", "0002_group0", "0003_group0"]
+    assert [row["points"] for row in again["rows"]] == [row["points"] for row in report["rows"]]
+
+
+def test_clouds_of_before_the_checksum_was_kept_stay(tmp_path: Path) -> None:
+    jobs = plan_jobs(VIEWS, 3)
+    build_clouds(tmp_path / "c", jobs, Maker())
+    path = tmp_path / "c" / "0002_group0" / "cloud.json"
+    note = json.loads(path.read_text())
+    del note["sha256"]
+    path.write_text(json.dumps(note))
+    maker = Maker()
+    build_clouds(tmp_path / "c", jobs, maker)
+    assert maker.made == []
+
+
 def test_failures_are_counted_by_reason_and_tried_again(tmp_path: Path) -> None:
     jobs = plan_jobs(VIEWS, 3)
     report = build_clouds(tmp_path / "c", jobs, Maker(fails="0002"))
@@ -113,6 +139,9 @@ def test_clouds_of_another_plan_or_another_maker_are_not_mixed(tmp_path: Path) -
     build_clouds(tmp_path / "c", plan_jobs(VIEWS, 3), Maker())
     with pytest.raises(DataError, match="another plan"):
         build_clouds(tmp_path / "c", plan_jobs(VIEWS, 3), Maker(points=1500))
+    (tmp_path / "planned").mkdir()
+    (tmp_path / "planned" / "plan.json").write_text('{"format": 1}')  # a build that was refused before its first cloud
+    assert build_clouds(tmp_path / "planned", plan_jobs(VIEWS, 3), Maker())["clouds"] == 9
     (tmp_path / "published" / "0001_group0").mkdir(parents=True)
     with pytest.raises(DataError, match="did not make"):
         build_clouds(tmp_path / "published", plan_jobs(VIEWS, 3), Maker())

@@ -26,6 +26,7 @@ def test_taking_rows_takes_their_colours() -> None:
     ("xyz", "rgb", "frame", "told"),
     [
         (np.array([[0, 0, 0], [0, np.nan, 0], [np.inf, 0, 0]]), None, "enu", "2 of 3 points are NaN or infinite, the first is number 2"),
+        (np.array([[0, 0, 0], [0, -1e200, 0]]), None, "free", "a coordinate of 1e+200 is larger than any place"),
         (np.zeros((0, 3)), None, "enu", "no point"),
         (np.zeros((4, 2)), None, "enu", "(4, 2)"),
         (np.zeros((4, 3)), np.zeros((3, 3), np.uint8), "enu", "colours"),

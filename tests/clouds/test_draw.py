@@ -57,8 +57,9 @@ def test_true_colours_need_colours() -> None:
     assert pixels(draw(cloud, px=64)).shape == (84, 128, 3)
     with pytest.raises(InputError, match="no colours"):
         draw(cloud, shade="true")
-    with pytest.raises(InputError):
-        draw(cloud, px=10)
+    for px in (10, 10_000):
+        with pytest.raises(InputError, match="64 to 8192"):
+            draw(cloud, px=px)
 
 
 def test_clouds_of_a_point_or_two_are_drawn_too() -> None:

@@ -71,6 +71,9 @@ def test_a_folder_stands_for_its_points_and_its_note_says_the_frame(cloud: Cloud
     assert read_cloud(tmp_path / "0001_group0").frame == "enu"
     with pytest.raises(DataError, match=r"points3D\.txt"):
         read_cloud(tmp_path)
+    (tmp_path / "0001_group0" / "cloud.json").write_text("{")
+    with pytest.raises(DataError, match=r"0001_group0/cloud\.json: cannot be read"):
+        read_cloud(tmp_path / "0001_group0")
 
 
 def test_the_published_text_is_read_by_hand(tmp_path: Path) -> None:

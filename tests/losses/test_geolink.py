@@ -155,7 +155,13 @@ def test_config_to_json_and_back():
         ({"mi": -1.0}, "the weight mi is -1.0; give 0 or more; to keep information instead of removing it, raise predict"),
         ({"relation": float("nan")}, "the weight relation is nan"),
         ({"metric": "manhattan"}, "metric is 'manhattan'; choose one of euclidean, cosine"),
-        ({"entropy": 1.0}, "unknown entries: entropy"),
+        ({"entropy": 1.0}, "unknown entries: entropy; check the spelling"),
+        ({"temperature": 0.0}, "temperature is 0.0; give a number above 0"),
+        ({"height_unit": float("nan")}, "height_unit is nan; give a number above 0"),
+        ({"mi_hidden": 0}, "mi_hidden is 0; give a number above 0"),
+        ({"mi_hidden": 8.0}, "mi_hidden is 8.0; give a whole number"),
+        ({"cross": "much"}, "cross is 'much'; give a number"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0; give 0 to below 1"),
     ],
 )
 def test_configs_that_cannot_be(change, says):

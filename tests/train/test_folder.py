@@ -24,7 +24,7 @@ def test_the_log_is_cut_where_the_run_goes_on(tmp_path: Path):
 
 
 def test_a_changed_config_names_the_field_and_both_values(tmp_path: Path):
-    RunFolder(tmp_path, {"a": {"b": 1}})
+    RunFolder(tmp_path, {"a": {"b": 1}}).log({"step": 1})
     RunFolder(tmp_path, {"a": {"b": 1}})
     with pytest.raises(RunError, match=r"another a\.b: 1 there, 2 now; choose another folder"):
         RunFolder(tmp_path, {"a": {"b": 2}})
@@ -32,9 +32,19 @@ def test_a_changed_config_names_the_field_and_both_values(tmp_path: Path):
         RunFolder(tmp_path, {"a": {"b": 1}, "c": 3})
 
 
+def test_a_run_that_was_refused_before_its_first_step_binds_nobody(tmp_path: Path):
+    RunFolder(tmp_path, {"a": 1})
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "clouds-0123456789ab.safetensors").write_bytes(b"")
+    RunFolder(tmp_path, {"a": 2}).log({"step": 1})
+    assert read_json(tmp_path / "config.json") == {"a": 2}
+    with pytest.raises(RunError, match="another a: 2 there, 3 now"):
+        RunFolder(tmp_path, {"a": 3})
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DiskError, match="cannot be written"):
+    with pytest.raises(DiskError, match=r"cannot be written \(Not a directory\); choose another place, or mend this one"):
         RunFolder(tmp_path / "file" / "run", {})
 
 

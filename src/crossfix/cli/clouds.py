@@ -27,6 +27,14 @@ class BackendName(StrEnum):
     world = "world"
 
 
+#: Options of `clouds build` that mean something to one backend alone.
+_OWNERS = {
+    **dict.fromkeys(("noise_m", "holes", "outliers", "reach_m"), BackendName.world),
+    "dense": BackendName.colmap,
+    **dict.fromkeys(("confidence", "sky", "weights", "device"), BackendName.vggt),
+}
+
+
 class ShadeName(StrEnum):
     """What the colours of a picture say."""
 
@@ -45,6 +53,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 @app.command("build", epilog="Example: crossfix clouds build sets/university --data university1652 --backend world")
 def build(
+    context: typer.Context,
     root: Root,
     data: Data,
     backend: Annotated[BackendName, typer.Option(help="vggt (a network), colmap (features), world (exact, of a set of worlds).")],
@@ -58,7 +67,7 @@ def build(
     holes: Annotated[float, typer.Option(help="world: share of the points that is missing, in round pieces.")] = 0.0,
     outliers: Annotated[float, typer.Option(help="world: share of the points that lies anywhere.")] = 0.0,
     reach_m: Annotated[float | None, typer.Option("--reach-m", help="world: no point further from the place; 0 for all.")] = None,
-    side: Annotated[int | None, typer.Option(help="Longer side of the pictures in pixels; the backend's own if not given.")] = None,
+    side: Annotated[int | None, typer.Option(help="Longer side of the pictures in pixels; the backend's own if not given.", min=14)] = None,
     dense: Annotated[bool, typer.Option("--dense", help="colmap: dense clouds; needs CUDA.")] = False,
     confidence: Annotated[float, typer.Option(help="vggt: percentile of confidence below which pixels are left out.")] = 50.0,
     sky: Annotated[bool, typer.Option("--sky/--no-sky", help="vggt: leave sky in.")] = False,
@@ -74,6 +83,9 @@ def build(
     from crossfix.clouds.layout import cloud_folder, training_split
     from crossfix.data.registry import open_dataset
 
+    for option, owner in _OWNERS.items():
+        if owner is not backend and str(context.get_parameter_source(option)).endswith("COMMANDLINE"):
+            raise InputError(f"--{option.replace('_', '-')} is for clouds by {owner}, not by {backend}", mend="leave it out")
     dataset = open_dataset(data, root)
     chosen = split or training_split(data, dataset.splits)
     jobs = plan_jobs(_drone_views(dataset, chosen), groups, views)
@@ -85,11 +97,13 @@ def build(
         from crossfix.worlds.sets.exact import ExactSet
 
         exact, reach = ExactSet(dataset.root), REACH_M if reach_m is None else reach_m or None
-        maker = WorldBackend(lambda view: exact.sight(view, side or SIDE_PX), Dials(noise_m, holes, outliers, reach), **common)
+        maker = WorldBackend(
+            lambda view: exact.sight(view, SIDE_PX if side is None else side), Dials(noise_m, holes, outliers, reach), **common
+        )
     elif backend is BackendName.colmap:
         from crossfix.clouds import from_colmap
 
-        maker = from_colmap.ColmapBackend(dense=dense, side_px=side or from_colmap.SIDE_PX, **common)
+        maker = from_colmap.ColmapBackend(dense=dense, side_px=from_colmap.SIDE_PX if side is None else side, **common)
     else:
         from crossfix.clouds import from_vggt, vggt_network
 
@@ -101,7 +115,7 @@ def build(
             licence=vggt_network.LICENCE,
             confidence=confidence,
             sky=not sky,
-            side_px=side or from_vggt.SIDE_PX,
+            side_px=from_vggt.SIDE_PX if side is None else side,
             points=points,
             seed=seed,
         )

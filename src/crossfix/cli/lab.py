@@ -80,7 +80,8 @@ def reproduce(
     claim: Annotated[
         str,
         typer.Argument(
-            metavar="CLAIM", help="gengeo, dustbin, oracles; geolink, geolink-clouds, fusion, which need clouds of the training places."
+            metavar="CLAIM",
+            help="gengeo, gengeo-ground, dustbin, oracles; geolink, geolink-clouds, fusion, which need clouds of the training places.",
         ),
     ],
     root: Root,

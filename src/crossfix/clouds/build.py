@@ -19,12 +19,14 @@ from crossfix.clouds.draw import draw_sheet
 from crossfix.clouds.files import NOTE, POINTS_TEXT, read_cloud, read_note, write_cloud
 from crossfix.clouds.layout import group_folder, view_groups, view_key
 from crossfix.clouds.sampling import POINTS
-from crossfix.disk import write_bytes, write_json
+from crossfix.disk import sha256, write_bytes, write_json
 from crossfix.errors import DataError, DiskError, InputError
 
 Report = Callable[[int, int], None]
 PLAN, REPORT, PICTURE = "plan.json", "report.json", "samples.png"
 _SAMPLES = 12
+#: What every whole ``cloud.json`` tells, as far as this room asks.
+_TOLD = frozenset({"place", "group", "points", "views", "registered", "files", "cameras"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def build_clouds(
     """Make the clouds that are missing, then write ``report.json`` and ``samples.png``.
 
     Each cloud is a folder ``PLACE_groupG`` with ``points3D.txt`` as GeoLink reads it and ``cloud.json``: its frame, the views, how many of
-    them were registered. A cloud that cannot be made is reported and tried again the next time.
+    them were registered, and the checksum of its points. A cloud that cannot be made is reported and tried again the next time; one that
+    is damaged, or whose ``cloud.json`` is, is made again.
 
     Args:
         folder: of the clouds.
@@ -122,6 +125,7 @@ def _make(folder: Path, job: Job, backend: Backend) -> dict[str, Any]:
         "registered": built.registered,
         **{name: float(value) for name, value in built.facts.items() if np.isfinite(value)},
         "seconds": round(time.perf_counter() - start, 3),
+        "sha256": sha256(place / POINTS_TEXT),
         "files": [view.name for view in job.views],
         "eyes": [None if np.isnan(eye).any() else [float(number) for number in eye] for eye in built.seen_from_V3],
         "cameras": _cameras(job, built),
@@ -144,24 +148,30 @@ def _finished(folder: Path, job: Job) -> dict[str, Any] | None:
     place = group_folder(folder, job.place, job.group)
     if not (place / NOTE).is_file() or not (place / POINTS_TEXT).is_file():
         return None
-    row = read_note(place / NOTE)
+    try:
+        row = read_note(place / NOTE)
+    except DataError:
+        return None
     # Clouds of before cameras were kept are made again.
-    return row if row.get("files") == [view.name for view in job.views] and "cameras" in row else None
+    if not row.keys() >= _TOLD or row["files"] != [view.name for view in job.views]:
+        return None
+    # Those of before the checksum was kept are taken as they are.
+    return row if row.get("sha256") in {None, sha256(place / POINTS_TEXT)} else None
 
 
 def _claim(folder: Path, plan: dict[str, Any]) -> None:
-    """Make the folder this plan's own."""
+    """Make the folder this plan's own; a plan that nothing was made by binds nobody."""
     plan = json.loads(json.dumps(plan))
     path = folder / PLAN
-    if path.is_file():
-        if read_note(path) != plan:
-            raise DataError("holds clouds of another plan", where=folder, mend="delete them, or give another folder with --out")
+    if path.is_file() and read_note(path) == plan:
         return
     try:
-        strange = folder.is_dir() and any(folder.iterdir())
+        found = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
     except OSError as error:
         raise DiskError(f"cannot be read ({error.strerror})", where=folder, mend="check its permissions") from error
-    if strange:
+    if PLAN in found and found != {PLAN}:
+        raise DataError("holds clouds of another plan", where=folder, mend="delete them, or give another folder with --out")
+    if found - {PLAN}:
         raise DataError("holds files that crossfix did not make", where=folder, mend="give another folder with --out")
     write_json(path, plan)
 
@@ -182,7 +192,7 @@ def _report(
         "fewer_than_1024_points": sum(row["points"] < POINTS for row in rows),
         "views": sum(row["views"] for row in rows),
         "registered": sum(row["registered"] for row in rows),
-        "rows": [{name: value for name, value in row.items() if name not in {"files", "eyes", "cameras"}} for row in rows],
+        "rows": [{name: value for name, value in row.items() if name not in {"sha256", "files", "eyes", "cameras"}} for row in rows],
         "failed_rows": failures,
     }
 

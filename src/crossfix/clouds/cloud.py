@@ -13,6 +13,8 @@ from crossfix.errors import DataError
 Points = npt.NDArray[np.float64]
 Colours = npt.NDArray[np.uint8]
 Frame = Literal["enu", "level", "free"]
+#: No coordinate of a place, in any unit, is larger; squares of larger ones leave float32 and soon float64.
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Cloud:
             of the first camera).
 
     Raises:
-        DataError: no points, a shape or frame that is none, a coordinate that is NaN or infinite.
+        DataError: no points, a shape or frame that is none, a coordinate that is NaN, infinite or larger than any place.
     """
 
     xyz_N3: Points
@@ -43,6 +45,8 @@ class Cloud:
         bad = ~np.isfinite(xyz).all(axis=1)
         if bad.any():
             raise DataError(f"{bad.sum():,} of {len(xyz):,} points are NaN or infinite, the first is number {int(bad.argmax()) + 1}")
+        if (largest := float(np.abs(xyz).max())) > _LARGEST:
+            raise DataError(f"a coordinate of {largest:.3g} is larger than any place, {_LARGEST:g} at most")
         object.__setattr__(self, "xyz_N3", xyz)
         if self.rgb_N3 is not None and (self.rgb_N3.shape != xyz.shape or self.rgb_N3.dtype != np.uint8):
             raise DataError(f"colours of shape {self.rgb_N3.shape} and type {self.rgb_N3.dtype} do not go with {len(xyz):,} points")

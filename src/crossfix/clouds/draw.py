@@ -23,6 +23,7 @@ Shade = Literal["true", "height"]
 _BACKGROUND = (250, 250, 248)
 _INK = (40, 40, 40)
 _MARGIN = 0.04
+_SIDES_PX = (64, 8192)
 #: Low to high: dark blue, teal, green, yellow; brighter all the way, so that it can be read without colours.
 _HEIGHTS = np.array([[48, 32, 92], [44, 86, 140], [36, 138, 132], [94, 186, 92], [240, 226, 66]], np.float64)
 _TILE_PX, _COLUMNS = (300, 190), 4
@@ -46,10 +47,11 @@ def draw(cloud: Cloud, *, px: int = 640, shade: Shade | None = None, title: str 
         A PNG file.
 
     Raises:
-        InputError: true colours of a cloud without, or a picture too small.
+        InputError: true colours of a cloud without, or a picture too small or too large.
     """
-    if px < 64:
-        raise InputError(f"a picture of {px} pixels", mend="give at least 64")
+    least, most = _SIDES_PX
+    if not least <= px <= most:
+        raise InputError(f"a picture of {px} pixels", mend=f"give {least} to {most}")
     xyz, rgb = upright(cloud).xyz_N3, _colours(cloud, shade)
     sheet = Image.new("RGB", (2 * px, px + _CAPTION_PX), _BACKGROUND)
     for number, side in enumerate((_OBLIQUE, _ABOVE)):

@@ -50,7 +50,7 @@ def read_cloud(path: Path) -> Cloud:
     try:
         return _parse(file, content)
     except DataError as error:
-        raise DataError(error.what, where=file, mend=error.mend or _MEND) from error
+        raise DataError(error.what, where=error.where or file, mend=error.mend or _MEND) from error
     except InputError as error:
         raise InputError(error.what, where=file, mend=error.mend) from error
 

@@ -94,6 +94,11 @@ class TermsConfig:
     height_unit: float = 10.0
 
     def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.type in {"float", "int"}):
+            value = getattr(self, name)
+            whole = name == "mi_hidden"
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                raise InputError(f"{name} is {value!r}", where="GeoLink's terms", mend=f"give a {'whole ' * whole}number")
         if bad := [name for name in _WEIGHTS if not 0 <= getattr(self, name) < float("inf")]:
             mend = "give 0 or more; to keep information instead of removing it, raise predict" if "mi" in bad else "give 0 or more"
             raise InputError(f"the weight {bad[0]} is {getattr(self, bad[0])}", where="GeoLink's terms", mend=mend)
@@ -106,6 +111,11 @@ class TermsConfig:
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} is {getattr(self, name)!r}", where="GeoLink's terms", mend=f"choose one of {', '.join(choices)}")
+        for name in ("temperature", "mi_hidden", "mi_bound", "height_unit"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}", where="GeoLink's terms", mend="give a number above 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"label_smoothing is {self.label_smoothing}", where="GeoLink's terms", mend="give 0 to below 1")
 
     @property
     def uses_clouds(self) -> bool:
@@ -129,7 +139,9 @@ class TermsConfig:
             InputError: for unknown entries or values that make no sense.
         """
         if unknown := sorted(set(values) - {f.name for f in fields(cls)}):
-            raise InputError(f"unknown entries: {', '.join(unknown)}", where="GeoLink's terms", mend="update crossfix")
+            raise InputError(
+                f"unknown entries: {', '.join(unknown)}", where="GeoLink's terms", mend="check the spelling, or update crossfix"
+            )
         return cls(**values)
 
     def build(self, dim: int, point_dim: int, channels: int) -> GeoLinkTerms:

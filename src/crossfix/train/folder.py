@@ -1,4 +1,4 @@
-"""The run folder: resolved config, environment, JSON-lines log. A changed config refuses to reuse it.
+"""The run folder: resolved config, environment, JSON-lines log. A changed config refuses to reuse it, once something came of it.
 
 ``config.json``, ``environment.json`` and ``log.jsonl`` are there from the first step on, ``checkpoint.json`` with its weights after the
 first checkpoint, ``results.json`` and the model (``model.safetensors``, ``card.json``) at the end.
@@ -33,7 +33,7 @@ class RunFolder:
         config: the resolved config as JSON values.
 
     Raises:
-        RunError: where the folder holds a run of another config (naming the first field that differs).
+        RunError: where the folder holds a run of another config that took a step (naming the first field that differs).
         DiskError: where it cannot be written.
     """
 
@@ -43,15 +43,25 @@ class RunFolder:
         if config_path.exists():
             old = read_json(config_path)
             field = first_difference(old, config)
-            if field is not None:
+            if field is not None and not self._untouched:
                 raise RunError(
                     f"the folder holds a run with another {field}: {_look_up(old, field)} there, {_look_up(config, field)} now",
                     where=path,
                     mend="choose another folder, or give the same options to go on",
                 )
-        else:
-            write_json(config_path, config)
-            write_json(path / "environment.json", environment())
+            if field is None:
+                return
+        write_json(config_path, config)
+        write_json(path / "environment.json", environment())
+
+    @property
+    def _untouched(self) -> bool:
+        """Whether nothing came of the config: a run that was refused before its first step binds nobody.
+
+        Banks and sampled clouds are no results: the first say their own plan, the second are named by what they were made of.
+        """
+        names = {file.name for file in self.path.iterdir() if not file.name.startswith("clouds-")}
+        return names <= {"config.json", "environment.json", "bank"}
 
     @property
     def results(self) -> dict[str, Any] | None:
