@@ -97,13 +97,11 @@ def build(
         from crossfix.worlds.sets.exact import ExactSet
 
         exact, reach = ExactSet(dataset.root), REACH_M if reach_m is None else reach_m or None
-        maker = WorldBackend(
-            lambda view: exact.sight(view, SIDE_PX if side is None else side), Dials(noise_m, holes, outliers, reach), **common
-        )
+        maker = WorldBackend(lambda view: exact.sight(view, side or SIDE_PX), Dials(noise_m, holes, outliers, reach), **common)
     elif backend is BackendName.colmap:
         from crossfix.clouds import from_colmap
 
-        maker = from_colmap.ColmapBackend(dense=dense, side_px=from_colmap.SIDE_PX if side is None else side, **common)
+        maker = from_colmap.ColmapBackend(dense=dense, side_px=side or from_colmap.SIDE_PX, **common)
     else:
         from crossfix.clouds import from_vggt, vggt_network
 
@@ -115,7 +113,7 @@ def build(
             licence=vggt_network.LICENCE,
             confidence=confidence,
             sky=not sky,
-            side_px=from_vggt.SIDE_PX if side is None else side,
+            side_px=side or from_vggt.SIDE_PX,
             points=points,
             seed=seed,
         )

@@ -94,11 +94,11 @@ class TermsConfig:
     height_unit: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.type in {"float", "int"}):
-            value = getattr(self, name)
-            whole = name == "mi_hidden"
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                raise InputError(f"{name} is {value!r}", where="GeoLink's terms", mend=f"give a {'whole ' * whole}number")
+        numbers = {"float": ((int, float), "a number"), "int": ((int,), "a whole number")}
+        for entry in (f for f in fields(self) if f.type in numbers):
+            value, (kinds, words) = getattr(self, entry.name), numbers[str(entry.type)]
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise InputError(f"{entry.name} is {value!r}", where="GeoLink's terms", mend=f"give {words}")
         if bad := [name for name in _WEIGHTS if not 0 <= getattr(self, name) < float("inf")]:
             mend = "give 0 or more; to keep information instead of removing it, raise predict" if "mi" in bad else "give 0 or more"
             raise InputError(f"the weight {bad[0]} is {getattr(self, bad[0])}", where="GeoLink's terms", mend=mend)

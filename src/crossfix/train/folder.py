@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from crossfix import __version__
-from crossfix.disk import write_bytes, write_json
-from crossfix.errors import DiskError, RunError
+from crossfix.disk import disk, write_bytes, write_json
+from crossfix.errors import RunError
 from crossfix.train.config import first_difference
 from crossfix.train.files import read_json
 
@@ -33,7 +33,7 @@ class RunFolder:
         config: the resolved config as JSON values.
 
     Raises:
-        RunError: where the folder holds a run of another config that took a step (naming the first field that differs).
+        RunError: where the folder holds a run of another config, of which something came (naming the first field that differs).
         DiskError: where it cannot be written.
     """
 
@@ -76,11 +76,8 @@ class RunFolder:
             DiskError: where it cannot be written.
         """
         path = self.path / "log.jsonl"
-        try:
-            with path.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise DiskError(f"cannot be written ({error.strerror})", where=path, mend="free some space, then run it again") from error
+        with disk(path), path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
         """The log's records."""

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossfix.disk import LATER, atomic, plain, read_npz, write_bytes
-from crossfix.errors import DataError, DiskError, InputError
+from crossfix.disk import LATER, atomic, disk, plain, read_npz, write_bytes
+from crossfix.errors import DataError, InputError
 from crossfix.geo.camera import Camera
 from crossfix.workers import worker_processes
 from crossfix.worlds.epoch import Epoch
@@ -168,7 +168,7 @@ def make_pair_bank(
     for name in plan.regions:
         region_named(name)
     meta = {"format": 1, "plan": plan.to_dict()}
-    try:
+    with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "plan.json"
         if path.exists() and json.loads(path.read_text()) != meta:
@@ -179,10 +179,6 @@ def make_pair_bank(
         _render_missing(folder, plan, progress, workers or os.cpu_count() or 1)
         _join(folder, plan)
         write_bytes(folder / "meta.json", json.dumps(meta).encode())
-    except OSError as error:
-        raise DiskError(
-            f"cannot write the bank ({error.strerror})", where=folder, mend="free some space or choose another folder"
-        ) from error
     for shard in folder.glob("world-*.npz"):
         shard.unlink()
     return PairBank.open(folder)
